@@ -1,0 +1,3 @@
+# Benchmarks: they print ratios against a named baseline.
+lathe_bench_programs += bench/bench_kernels
+bench_bench_kernels_SOURCES = bench/bench_kernels.c

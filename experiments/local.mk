@@ -1,0 +1,1 @@
+# Experiments that users copy and edit.

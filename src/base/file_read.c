@@ -1,0 +1,123 @@
+/* Base room: reading whole files, plain or gzip (through zlib), paths, and exclusive locks. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "lathe/file.h"
+#include "lathe/mem.h"
+
+lt_status lt_file_read(const char *path, size_t max_bytes, struct lt_buf *out, struct lt_err *e) {
+    struct lt_buf b = LT_BUF_INIT;
+    lt_status s = LT_OK;
+    char part[65536];
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return lt_fail(e, LT_EIO, "%s: %s", path, strerror(errno));
+    if (!fstat(fd, &st) && S_ISDIR(st.st_mode)) {
+        s = lt_fail(e, LT_EIO, "%s: is a folder, a file is needed", path);
+        goto out;
+    }
+    for (;;) {
+        ssize_t n = read(fd, part, sizeof part);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            s = lt_fail(e, LT_EIO, "%s: reading: %s", path, strerror(errno));
+            goto out;
+        }
+        if (n == 0) break;
+        if (b.len + (size_t)n > max_bytes) {
+            s = lt_fail(e, LT_EINVAL, "%s: larger than the %zu bytes that are allowed here", path, max_bytes);
+            goto out;
+        }
+        lt_buf_add(&b, part, (size_t)n);
+    }
+    lt_buf_add(&b, "", 0);
+    if ((s = lt_buf_ok(&b, e))) goto out;
+    lt_buf_release(out);
+    *out = b;
+    b = (struct lt_buf)LT_BUF_INIT;
+out:
+    lt_buf_release(&b);
+    close(fd);
+    return s;
+}
+
+lt_status lt_file_read_gz(const char *path, size_t max_bytes, struct lt_buf *out, struct lt_err *e) {
+    struct lt_buf b = LT_BUF_INIT;
+    lt_status s = LT_OK;
+    char part[65536];
+    errno = 0;
+    gzFile f = gzopen(path, "rb");
+    if (!f) return lt_fail(e, errno ? LT_EIO : LT_ENOMEM, "%s: %s", path, errno ? strerror(errno) : "out of memory");
+    for (;;) {
+        int n = gzread(f, part, sizeof part), code;
+        if (n > 0) {
+            if (b.len + (size_t)n > max_bytes) {
+                s = lt_fail(e, LT_EINVAL, "%s: unpacks to more than the %zu bytes that are allowed here", path, max_bytes);
+                goto out;
+            }
+            lt_buf_add(&b, part, (size_t)n);
+            continue;
+        }
+        const char *why = gzerror(f, &code);
+        if (n == 0 && code == Z_OK) break;
+        if (code == Z_BUF_ERROR) why = "the gzip stream ends too early";
+        if (code == Z_ERRNO) why = strerror(errno);
+        s = lt_fail(e, LT_EIO, "%s: after %zu unpacked bytes: %s", path, b.len, why);
+        goto out;
+    }
+    lt_buf_add(&b, "", 0);
+    if ((s = lt_buf_ok(&b, e))) goto out;
+    lt_buf_release(out);
+    *out = b;
+    b = (struct lt_buf)LT_BUF_INIT;
+out:
+    lt_buf_release(&b);
+    gzclose_r(f);
+    return s;
+}
+
+bool lt_path_exists(const char *path) { return access(path, F_OK) == 0; }
+
+char *lt_path_join(const char *dir, const char *name) {
+    if (name[0] == '/' || !dir[0]) return lt_strdup(name);
+    return lt_asprintf("%s%s%s", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", name);
+}
+
+struct lt_lock { int fd; };
+
+lt_status lt_lock_acquire(const char *path, bool wait, struct lt_lock **out, struct lt_err *e) {
+    lt_status s = LT_OK;
+    struct lt_lock *l = lt_calloc(1, sizeof *l);
+    if (!l) return lt_fail(e, LT_ENOMEM, "%s: out of memory", path);
+    l->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (l->fd < 0) {
+        s = lt_fail(e, LT_EIO, "%s: opening the lock file: %s", path, strerror(errno));
+        goto out;
+    }
+    int r;
+    do r = flock(l->fd, LOCK_EX | (wait ? 0 : LOCK_NB));
+    while (r && errno == EINTR);
+    if (r) {
+        s = errno == EWOULDBLOCK ? lt_fail(e, LT_EUNAVAIL, "%s: held by another process", path)
+                                 : lt_fail(e, LT_EIO, "%s: locking: %s", path, strerror(errno));
+        goto out;
+    }
+    *out = l;
+    l = NULL;
+out:
+    if (l && l->fd >= 0) close(l->fd);
+    lt_free(l);
+    return s;
+}
+
+void lt_lock_release(struct lt_lock *l) {
+    if (!l) return;
+    close(l->fd);
+    lt_free(l);
+}

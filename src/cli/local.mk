@@ -1,0 +1,1 @@
+# Room: the program, the only code that prints or exits.

@@ -1,0 +1,40 @@
+/*
+ * Room: run. The journal of a run: append-only records, one JSON object a line, a CRC per record, rank 0 the only writer; all ranks hold all records in memory.
+ * Format: docs/formats/run-folder.md.
+ *
+ *   lt_store_open(dir, comm, ui, &st, e);                  collective; takes the folder's lock, drops a torn last line
+ *   const struct lt_json *r = lt_store_find(st, "eval", arch);
+ *   if (comm->rank == 0) { lt_record_begin(&w, &b, "eval", arch); ...; lt_record_end(&w); s = lt_store_add(st, &b, e); }
+ *   s = lt_store_commit(st, s, e);                         collective: statuses agreed, records written, synced, and known everywhere
+ */
+#ifndef LT_RUN_STORE_H
+#define LT_RUN_STORE_H
+#include "lathe/comm.h"
+#include "lathe/json.h"
+#include "lathe/ui.h"
+
+struct lt_store;
+lt_status lt_store_open(const char *dir, struct lt_comm *comm, const struct lt_ui *ui, struct lt_store **out, struct lt_err *e);
+void lt_store_close(struct lt_store *st);
+const char *lt_store_dir(const struct lt_store *st);
+/* dir/name; lt_free. */
+char *lt_store_path(const struct lt_store *st, const char *name);
+/* NULL when absent; key NULL means "". Records live as long as the store. */
+const struct lt_json *lt_store_find(const struct lt_store *st, const char *type, const char *key);
+int lt_store_count(const struct lt_store *st);
+const struct lt_json *lt_store_at(const struct lt_store *st, int i);       /* in file order */
+
+void lt_record_begin(struct lt_jw *w, struct lt_buf *b, const char *type, const char *key);
+void lt_record_end(struct lt_jw *w);
+/* Queues the record in b, which is cleared. Not collective; what other ranks than 0 queue is ignored. */
+lt_status lt_store_add(struct lt_store *st, struct lt_buf *b, struct lt_err *e);
+/* Collective. mine != LT_OK on any rank: nothing is written and all return the agreed status. */
+lt_status lt_store_commit(struct lt_store *st, lt_status mine, struct lt_err *e);
+/* Collective. Moves journal and weights to old-N/ and starts empty. */
+lt_status lt_store_restart(struct lt_store *st, struct lt_err *e);
+
+/* Reads a journal without a lock: for reports and tests. Torn last line: *torn (NULL ok) and dropped. */
+lt_status lt_store_read(const char *dir, struct lt_store **out, bool *torn, struct lt_err *e);
+/* "...}" without its CRC -> line with CRC and newline; the inverse of what reading checks. */
+lt_status lt_record_seal(const struct lt_buf *record, struct lt_buf *line, struct lt_err *e);
+#endif

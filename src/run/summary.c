@@ -1,0 +1,291 @@
+/* Room: run. summary.json: what a reader or the report wants to know, gathered from the journal. Format: docs/formats/run-folder.md. */
+#include "config.h"
+#include "run/stages.h"
+#include "lathe/file.h"
+#include "lathe/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *text_of(const struct lt_json *obj, const char *key)
+{
+    const char *t = NULL;
+    return obj && !lt_json_str(obj, key, &t, NULL) ? t : NULL;
+}
+
+static const struct lt_json *list_of(const struct lt_json *obj, const char *key)
+{
+    const struct lt_json *l = obj ? lt_json_get(obj, key) : NULL;
+    return l && l->kind == LT_JSON_ARR ? l : NULL;
+}
+
+static bool true_of(const struct lt_json *obj, const char *key)
+{
+    const struct lt_json *b = obj ? lt_json_get(obj, key) : NULL;
+    return b && b->kind == LT_JSON_BOOL && b->b;
+}
+
+/* Copies a parsed value as it was. */
+static void copy(struct lt_jw *w, const struct lt_json *j)
+{
+    switch (j ? j->kind : LT_JSON_NULL) {
+    case LT_JSON_NULL: lt_jw_null(w); break;
+    case LT_JSON_BOOL: lt_jw_bool(w, j->b); break;
+    case LT_JSON_NUM: lt_jw_num(w, j->num); break;
+    case LT_JSON_STR: lt_jw_str(w, j->str); break;
+    case LT_JSON_ARR:
+        lt_jw_arr(w);
+        for (int i = 0; i < j->n; i++) copy(w, j->child[i]);
+        lt_jw_arr_end(w);
+        break;
+    case LT_JSON_OBJ:
+        lt_jw_obj(w);
+        for (int i = 0; i < j->n; i++) {
+            lt_jw_key(w, j->child[i]->key);
+            copy(w, j->child[i]);
+        }
+        lt_jw_obj_end(w);
+        break;
+    }
+}
+
+static void put_train(struct lt_jw *w, const struct lt_json *rec)
+{
+    const struct lt_json *curve = list_of(rec, "curve"), *meta = rec ? lt_json_get(rec, "meta") : NULL, *speed = list_of(meta, "images_per_s"), *sec = list_of(meta, "seconds");
+    static const char *const keys[] = {"epoch", "loss_largest", "loss_smallest", "lr"};
+    lt_jw_key(w, "train");
+    lt_jw_arr(w);
+    for (int i = 0; curve && i < curve->n; i++) {
+        lt_jw_obj(w);
+        for (int k = 0; k < 4; k++) lt_jw_knum(w, keys[k], lt_json_num_or(curve->child[i], keys[k], NAN));
+        lt_jw_knum(w, "images_per_s", speed && i < speed->n ? speed->child[i]->num : NAN);
+        lt_jw_knum(w, "seconds", sec && i < sec->n ? sec->child[i]->num : NAN);
+        lt_jw_obj_end(w);
+    }
+    lt_jw_arr_end(w);
+}
+
+static void put_measured(struct lt_jw *w, const struct lt_run *r)
+{
+    const struct lt_json *hold = list_of(lt_store_find(r->store, "predict", NULL), "holdout");
+    lt_jw_key(w, "measured");
+    lt_jw_arr(w);
+    for (int i = 0; i < lt_store_count(r->store); i++) {
+        const struct lt_json *rec = lt_store_at(r->store, i);
+        const char *type = text_of(rec, "type"), *arch = text_of(rec, "arch");
+        struct lt_measured m;
+        double predicted = NAN;
+        if (!type || !arch || strcmp(type, "measure") || lt_measured_read(rec, &m, NULL)) continue;
+        for (int k = 0; hold && k < hold->n; k++) {
+            const char *a = text_of(hold->child[k], "arch");
+            if (a && !strcmp(a, arch)) predicted = lt_json_num_or(hold->child[k], "predicted_s", NAN);
+        }
+        lt_jw_obj(w);
+        lt_jw_kstr(w, "arch", arch);
+        lt_jw_kstr(w, "role", text_of(rec, "role"));
+        lt_jw_knum(w, "measured_ms", 1e3 * m.median_s);
+        lt_jw_knum(w, "lo_ms", 1e3 * m.lo_s);
+        lt_jw_knum(w, "hi_ms", 1e3 * m.hi_s);
+        lt_jw_kbool(w, "unstable", m.unstable);
+        lt_jw_knum(w, "predicted_ms", 1e3 * predicted);
+        lt_jw_obj_end(w);
+    }
+    lt_jw_arr_end(w);
+}
+
+static void put_candidates(struct lt_jw *w, const struct lt_run *r, const struct lt_candidate *c, int n, const char *chosen)
+{
+    const struct lt_json *front = list_of(lt_store_find(r->store, "search", NULL), "front");
+    lt_jw_key(w, "candidates");
+    lt_jw_arr(w);
+    for (int i = 0; i < n; i++) {
+        bool on_front = false;
+        for (int k = 0; front && k < front->n && !on_front; k++) on_front = front->child[k]->str && !strcmp(front->child[k]->str, c[i].text);
+        lt_jw_obj(w);
+        lt_jw_kstr(w, "arch", c[i].text);
+        for (int k = 0; k < LT_N_SCORES; k++) lt_jw_knum(w, lt_score_name((enum lt_score)k), c[i].scores.have[k] ? c[i].scores.v[k] : NAN);
+        lt_jw_kbool(w, "feasible", lt_goal_violation(&r->goal, &c[i].scores, NULL) <= 0);
+        lt_jw_kbool(w, "front", on_front);
+        lt_jw_kbool(w, "chosen", chosen && !strcmp(chosen, c[i].text));
+        lt_jw_obj_end(w);
+    }
+    lt_jw_arr_end(w);
+}
+
+static void put_verified(struct lt_jw *w, const struct lt_run *r, const char *chosen)
+{
+    lt_jw_key(w, "verified");
+    lt_jw_arr(w);
+    for (int i = 0; i < lt_store_count(r->store); i++) {
+        const struct lt_json *rec = lt_store_at(r->store, i), *eval;
+        const char *type = text_of(rec, "type"), *arch = text_of(rec, "arch");
+        struct lt_measured m;
+        if (!type || !arch || strcmp(type, "verify") || lt_measured_read(rec, &m, NULL)) continue;
+        eval = lt_store_find(r->store, "eval", arch);
+        lt_jw_obj(w);
+        lt_jw_kstr(w, "arch", arch);
+        lt_jw_knum(w, "accuracy", lt_json_num_or(eval ? lt_json_get(eval, "scores") : NULL, "accuracy", NAN));
+        lt_jw_knum(w, "predicted_ms", 1e3 * lt_json_num_or(rec, "predicted_s", NAN));
+        lt_jw_knum(w, "measured_ms", 1e3 * m.median_s);
+        lt_jw_knum(w, "lo_ms", 1e3 * m.lo_s);
+        lt_jw_knum(w, "hi_ms", 1e3 * m.hi_s);
+        lt_jw_kbool(w, "unstable", m.unstable);
+        lt_jw_kbool(w, "meets", true_of(rec, "meets"));
+        lt_jw_kbool(w, "chosen", chosen && !strcmp(chosen, arch));
+        lt_jw_obj_end(w);
+    }
+    lt_jw_arr_end(w);
+}
+
+static void put_layers(struct lt_jw *w, const struct lt_json *quantize)
+{
+    const struct lt_json *l = list_of(quantize, "layers");
+    bool kept = true_of(quantize, "kept");
+    int n8 = 0;
+    lt_jw_key(w, "layers");
+    lt_jw_arr(w);
+    for (int i = 0; l && i < l->n; i++) {
+        const struct lt_json *c = l->child[i];
+        bool int8 = true_of(c, "int8") && kept;
+        n8 += int8;
+        lt_jw_obj(w);
+        lt_jw_kstr(w, "name", text_of(c, "name"));
+        lt_jw_kbool(w, "int8", int8);
+        double f32_s = lt_json_num_or(c, "f32_s", NAN), int8_s = lt_json_num_or(c, "int8_s", NAN);
+        lt_jw_knum(w, "f32_us", f32_s > 0 ? 1e6 * f32_s : NAN);
+        lt_jw_knum(w, "int8_us", int8_s > 0 ? 1e6 * int8_s : NAN);
+        lt_jw_knum(w, "sensitivity", lt_json_num_or(c, "sensitivity", NAN));
+        lt_jw_kstr(w, "reason", true_of(c, "int8") && !kept ? "quantized network not kept" : text_of(c, "reason"));
+        lt_jw_obj_end(w);
+    }
+    lt_jw_arr_end(w);
+    if (l) {
+        struct lt_buf b = LT_BUF_INIT;
+        lt_buf_printf(&b, "%d of %d layers in int8, the others in f32; quantization %s: %s", n8, l->n, kept ? "kept" : "not kept", text_of(quantize, "why"));
+        lt_jw_kstr(w, "layers_text", b.data);
+        lt_buf_release(&b);
+    } else {
+        lt_jw_kstr(w, "layers_text", NULL);
+    }
+}
+
+static void put_final(struct lt_jw *w, const struct lt_run *r)
+{
+    const struct lt_json *rec = lt_store_find(r->store, "final", NULL), *rows = list_of(rec, "rows"), *dep = lt_store_find(r->store, "deploy", NULL);
+    lt_jw_key(w, "final");
+    if (rows) {
+        copy(w, rows);
+    } else {
+        lt_jw_arr(w);
+        lt_jw_arr_end(w);
+    }
+    lt_jw_key(w, "deploy");
+    if (!dep) {
+        lt_jw_null(w);
+        return;
+    }
+    static const char *const keys[] = {"dir", "verified", "max_diff", "argmax_agree", "note"};
+    lt_jw_obj(w);
+    for (int i = 0; i < 5; i++) {
+        lt_jw_key(w, keys[i]);
+        copy(w, lt_json_get(dep, keys[i]));
+    }
+    lt_jw_obj_end(w);
+}
+
+static void put_texts(struct lt_jw *w, const struct lt_run *r)
+{
+    const struct lt_json *p = lt_store_find(r->store, "predict", NULL), *t = lt_store_find(r->store, "train", NULL), *meta = t ? lt_json_get(t, "meta") : NULL;
+    struct lt_buf b = LT_BUF_INIT;
+    double limit = INFINITY;
+    for (int i = 0; i < r->goal.n_constraints; i++)
+        if (r->goal.constraint[i].score == LT_SCORE_LATENCY_MS) limit = r->goal.constraint[i].max;
+    lt_goal_text(&r->goal, &b);
+    lt_jw_kstr(w, "constraints_text", b.data);
+    lt_jw_knum(w, "latency_limit_ms", limit);
+    lt_buf_clear(&b);
+    if (p) lt_buf_printf(&b, "predictor '%s': fitted from %d measurements; %d held out: Spearman %.3f, mean error %.2f %%", text_of(p, "predictor"),
+                         (int)lt_json_num_or(p, "n_train", 0), (int)lt_json_num_or(p, "n_holdout", 0), lt_json_num_or(p, "spearman", NAN), 100 * lt_json_num_or(p, "mape", NAN));
+    lt_jw_kstr(w, "predictor_text", p ? b.data : NULL);
+    lt_buf_clear(&b);
+    if (t) lt_buf_printf(&b, "%g epochs in %.0f s", r->x->train.epochs, lt_json_num_or(meta, "wall_s", NAN));
+    lt_jw_kstr(w, "train_text", t ? b.data : NULL);
+    lt_buf_release(&b);
+}
+
+static void put_pair(struct lt_jw *w, const char *key, const char *value)
+{
+    if (!value) return;
+    lt_jw_arr(w);
+    lt_jw_str(w, key);
+    lt_jw_str(w, value);
+    lt_jw_arr_end(w);
+}
+
+static void put_provenance(struct lt_jw *w, const struct lt_run *r)
+{
+    const struct lt_json *begin = lt_store_find(r->store, "begin", NULL), *meta = begin ? lt_json_get(begin, "meta") : NULL, *dev = lt_store_find(r->store, "device", NULL);
+    struct lt_buf b = LT_BUF_INIT;
+    struct lt_jw jw;
+    lt_jw_key(w, "provenance");
+    lt_jw_arr(w);
+    put_pair(w, "lathe", text_of(meta, "version"));
+    put_pair(w, "runtime", text_of(meta, "runtime"));
+    put_pair(w, "processor", text_of(meta, "cpu"));
+    put_pair(w, "started", text_of(meta, "time"));
+    if (dev) {
+        lt_jw_init(&jw, &b);
+        copy(&jw, lt_json_get(dev, "device"));
+        put_pair(w, "device", b.data);
+    }
+    put_pair(w, "space hash", text_of(begin, "space_hash"));
+    put_pair(w, "data hash", text_of(begin, "data_hash"));
+    put_pair(w, "weights hash", text_of(lt_store_find(r->store, "train", NULL), "hash"));
+    put_pair(w, "experiment", r->x->resolved);
+    lt_jw_arr_end(w);
+    lt_buf_release(&b);
+}
+
+lt_status lt_summary_write(const struct lt_run *r, const char *stage, struct lt_err *e)
+{
+    const struct lt_json *begin = lt_store_find(r->store, "begin", NULL), *chosen_rec = lt_store_find(r->store, "chosen", NULL), *dev = lt_store_find(r->store, "device", NULL);
+    const char *chosen = text_of(chosen_rec, "arch");
+    struct lt_candidate *c = NULL;
+    struct lt_buf b = LT_BUF_INIT;
+    struct lt_jw w;
+    int n = 0;
+    char *path = NULL;
+    lt_status s = lt_run_candidates(r, &c, &n, e);
+    if (s) return s;
+    lt_jw_init(&w, &b);
+    lt_jw_obj(&w);
+    lt_jw_kint(&w, "schema", 1);
+    lt_jw_kstr(&w, "name", r->x->name);
+    lt_jw_kstr(&w, "space", lt_space_name(r->x->space));
+    lt_jw_kstr(&w, "device", dev ? text_of(lt_json_get(dev, "device"), "name") : lt_yaml_get(r->x->device, "name")->text);
+    lt_jw_kint(&w, "seed", (int64_t)r->x->seed);
+    lt_jw_kint(&w, "ranks", (int64_t)lt_json_num_or(begin ? lt_json_get(begin, "meta") : NULL, "ranks", r->comm->size));
+    lt_jw_kstr(&w, "stage", stage);
+    put_texts(&w, r);
+    put_train(&w, lt_store_find(r->store, "train", NULL));
+    put_measured(&w, r);
+    put_candidates(&w, r, c, n, chosen);
+    put_verified(&w, r, chosen);
+    put_layers(&w, chosen ? lt_store_find(r->store, "quantize", chosen) : NULL);
+    put_final(&w, r);
+    put_provenance(&w, r);
+    lt_jw_obj_end(&w);
+    lt_buf_puts(&b, "\n");
+    if ((s = lt_buf_ok(&b, e))) goto out;
+    if (!(path = lt_store_path(r->store, "summary.json"))) {
+        s = lt_fail(e, LT_ENOMEM, "summary.json");
+        goto out;
+    }
+    s = lt_file_write_atomic(path, b.data, b.len, e);
+out:
+    lt_free(path);
+    lt_free(c);
+    lt_buf_release(&b);
+    return s;
+}

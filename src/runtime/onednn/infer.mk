@@ -1,0 +1,1 @@
+lathe_dnnl_sources += src/runtime/onednn/infer_conv.c
