@@ -1,6 +1,7 @@
 /*
- * Features: for each class of operator (dense 1x1, dense kxk, depthwise by kernel size, linear, the rest) its MACs, bytes and number of operators; the same sums by part of the
- * network (stem, stages, head: what stands before the first '.' of node names), since how fast an operator runs depends on its shape; then one-hot choices.
+ * Features: for each class of operator (dense 1x1, dense kxk, depthwise by kernel size, linear, the rest) its MACs,
+ * bytes and number of operators; the same sums by part of the network (stem, stages, head: what stands before the first
+ * '.' of node names), since how fast an operator runs depends on its shape; then one-hot choices.
  */
 #include <string.h>
 #include "lathe/cost.h"
@@ -21,8 +22,7 @@ struct lt_features {
 };
 
 /* Copies the part's name; nodes without a '.' are parts of their own. */
-static void part_name(const char *node, char out[PART_NAME])
-{
+static void part_name(const char *node, char out[PART_NAME]) {
     size_t n = strcspn(node, ".");
 
     if (n >= PART_NAME) n = PART_NAME - 1;
@@ -30,8 +30,7 @@ static void part_name(const char *node, char out[PART_NAME])
     out[n] = 0;
 }
 
-static int find_part(const struct lt_features *f, const char *node)
-{
+static int find_part(const struct lt_features *f, const char *node) {
     char name[PART_NAME];
 
     part_name(node, name);
@@ -42,8 +41,7 @@ static int find_part(const struct lt_features *f, const char *node)
 }
 
 /* The largest network has every part that any network of the space has. */
-lt_status lt_features_new(const struct lt_space *s, struct lt_features **out, struct lt_err *e)
-{
+lt_status lt_features_new(const struct lt_space *s, struct lt_features **out, struct lt_err *e) {
     struct lt_features *f = lt_calloc(1, sizeof(*f));
     struct lt_graph *g = NULL;
     struct lt_arch a;
@@ -64,31 +62,20 @@ lt_status lt_features_new(const struct lt_space *s, struct lt_features **out, st
     return LT_OK;
 }
 
-void lt_features_free(struct lt_features *f)
-{
-    lt_free(f);
-}
+void lt_features_free(struct lt_features *f) { lt_free(f); }
 
-int lt_features_analytic(const struct lt_features *f)
-{
-    return N_GLOBAL + f->n_parts * N_PART_SUMS;
-}
+int lt_features_analytic(const struct lt_features *f) { return N_GLOBAL + f->n_parts * N_PART_SUMS; }
 
-int lt_features_count(const struct lt_features *f)
-{
-    return lt_features_analytic(f) + lt_space_n_features(f->space);
-}
+int lt_features_count(const struct lt_features *f) { return lt_features_analytic(f) + lt_space_n_features(f->space); }
 
-static int class_of(const struct lt_node *n)
-{
+static int class_of(const struct lt_node *n) {
     if (n->op == LT_OP_LINEAR) return LINEAR;
     if (n->op != LT_OP_CONV) return OTHER;
     if (!lt_node_is_depthwise(n)) return n->kernel == 1 ? DENSE_1 : DENSE_K;
     return n->kernel == 3 ? DW_3 : n->kernel == 5 ? DW_5 : n->kernel == 7 ? DW_7 : DW_OTHER;
 }
 
-lt_status lt_features_of(const struct lt_features *f, const struct lt_arch *a, double *x, struct lt_err *e)
-{
+lt_status lt_features_of(const struct lt_features *f, const struct lt_arch *a, double *x, struct lt_err *e) {
     struct lt_graph *g = NULL;
     lt_status st = lt_space_expand(f->space, a, &g, e);
 

@@ -1,4 +1,5 @@
-/* Predictors: the registry, opening by name, checks that every plug-in may rely on, and the error on held-out architectures. */
+/* Predictors: the registry, opening by name, checks that every plug-in may rely on, and the error on held-out
+ * architectures. */
 #include <math.h>
 #include <string.h>
 #include "lathe/mem.h"
@@ -27,8 +28,7 @@ int lt_predictor_count(void) { return N_PREDICTORS; }
 const struct lt_predictor_ops *lt_predictor_at(int i) { return predictors[i]; }
 const char *lt_predictor_name(const struct lt_predictor *p) { return p->ops->name; }
 
-static lt_status find(const struct lt_yaml *cfg, const struct lt_predictor_ops **out, struct lt_err *e)
-{
+static lt_status find(const struct lt_yaml *cfg, const struct lt_predictor_ops **out, struct lt_err *e) {
     const char *names[N_PREDICTORS + 1] = {NULL}, *near;
     const struct lt_yaml *name = cfg ? lt_yaml_get(cfg, "name") : NULL;
     struct lt_buf all = LT_BUF_INIT;
@@ -47,14 +47,16 @@ static lt_status find(const struct lt_yaml *cfg, const struct lt_predictor_ops *
     near = lt_nearest(name->text, names);
     for (int i = 0; i < N_PREDICTORS; i++) lt_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
     if (!(s = lt_buf_ok(&all, e)))
-        s = lt_yaml_fail(e, name, "unknown predictor '%s'%s%s%s; there are %s", name->text, near ? ", did you mean '" : "", near ? near : "", near ? "'" : "", all.data);
+        s = lt_yaml_fail(e, name, "unknown predictor '%s'%s%s%s; there are %s", name->text,
+                         near ? ", did you mean '" : "", near ? near : "", near ? "'" : "", all.data);
     lt_buf_release(&all);
     return s;
 }
 
-lt_status lt_predictor_open(const struct lt_yaml *cfg, const struct lt_space *space, uint64_t seed, struct lt_predictor **out, struct lt_err *e)
-{
-    static const char *const skip[] = {"name", "samples", "holdout", NULL}; /* the last two belong to the run that collects the data */
+lt_status lt_predictor_open(const struct lt_yaml *cfg, const struct lt_space *space, uint64_t seed,
+                            struct lt_predictor **out, struct lt_err *e) {
+    static const char *const skip[] = {"name", "samples", "holdout",
+                                       NULL}; /* the last two belong to the run that collects the data */
     struct lt_predictor *p = NULL;
     const struct lt_predictor_ops *ops;
     lt_status s;
@@ -66,7 +68,8 @@ lt_status lt_predictor_open(const struct lt_yaml *cfg, const struct lt_space *sp
         s = lt_fail(e, LT_ENOMEM, "predictor '%s': out of memory", ops->name);
         goto out;
     }
-    if ((s = lt_opts_read(ops->opts, cfg, skip, p->cfg, e)) || (s = ops->open(space, p->cfg, seed, &p->self, e))) goto out;
+    if ((s = lt_opts_read(ops->opts, cfg, skip, p->cfg, e)) || (s = ops->open(space, p->cfg, seed, &p->self, e)))
+        goto out;
     *out = p;
     p = NULL;
 out:
@@ -74,8 +77,7 @@ out:
     return s;
 }
 
-void lt_predictor_close(struct lt_predictor *p)
-{
+void lt_predictor_close(struct lt_predictor *p) {
     if (!p) return;
     if (p->self) p->ops->close(p->self);
     if (p->cfg) lt_opts_release(p->ops->opts, p->cfg);
@@ -83,40 +85,43 @@ void lt_predictor_close(struct lt_predictor *p)
     lt_free(p);
 }
 
-lt_status lt_predictor_fit(struct lt_predictor *p, const struct lt_arch *a, const double *latency_s, int n, struct lt_err *e)
-{
+lt_status lt_predictor_fit(struct lt_predictor *p, const struct lt_arch *a, const double *latency_s, int n,
+                           struct lt_err *e) {
     lt_status s;
 
-    if (n < 2) return lt_fail(e, LT_EINVAL, "predictor '%s': %d measured architectures are too few, at least 2 are needed", p->ops->name, n);
+    if (n < 2)
+        return lt_fail(e, LT_EINVAL, "predictor '%s': %d measured architectures are too few, at least 2 are needed",
+                       p->ops->name, n);
     for (int i = 0; i < n; i++) {
         if (!isfinite(latency_s[i]) || latency_s[i] <= 0)
-            return lt_fail(e, LT_EINVAL, "predictor '%s': latency %g s of architecture %d is not a positive number", p->ops->name, latency_s[i], i);
+            return lt_fail(e, LT_EINVAL, "predictor '%s': latency %g s of architecture %d is not a positive number",
+                           p->ops->name, latency_s[i], i);
     }
     if (!(s = p->ops->fit(p->self, a, latency_s, n, e))) p->fitted = true;
     return s;
 }
 
-lt_status lt_predictor_predict(const struct lt_predictor *p, const struct lt_arch *a, int n, double *mean_s, double *sd_s, struct lt_err *e)
-{
+lt_status lt_predictor_predict(const struct lt_predictor *p, const struct lt_arch *a, int n, double *mean_s,
+                               double *sd_s, struct lt_err *e) {
     if (!p->fitted) return lt_fail(e, LT_EINVAL, "predictor '%s' has not been fitted", p->ops->name);
     return p->ops->predict(p->self, a, n, mean_s, sd_s, e);
 }
 
 /* Errors of predictions `mean`, `sd` against `truth`. */
-static void judge(const double *mean, const double *sd, const double *truth, int n, struct lt_predictor_error *out)
-{
+static void judge(const double *mean, const double *sd, const double *truth, int n, struct lt_predictor_error *out) {
     int inside = 0;
 
-    for (int i = 0; i < n; i++) inside += fabs(mean[i] - truth[i]) <= 1.6449 * sd[i]; /* central 90% of a normal distribution */
+    for (int i = 0; i < n; i++)
+        inside += fabs(mean[i] - truth[i]) <= 1.6449 * sd[i]; /* central 90% of a normal distribution */
     out->spearman = lt_spearman(mean, truth, n);
     out->kendall = lt_kendall(mean, truth, n);
     out->mape = lt_mape(mean, truth, n);
     out->coverage90 = (double)inside / n;
 }
 
-lt_status lt_predictor_fit_holdout(struct lt_predictor *p, const struct lt_arch *a, const double *latency_s, int n, double holdout, uint64_t seed,
-                                   struct lt_predictor_error *out, double *holdout_pred_s, struct lt_err *e)
-{
+lt_status lt_predictor_fit_holdout(struct lt_predictor *p, const struct lt_arch *a, const double *latency_s, int n,
+                                   double holdout, uint64_t seed, struct lt_predictor_error *out,
+                                   double *holdout_pred_s, struct lt_err *e) {
     int every = holdout > 0 ? (int)lround(1 / holdout) : n + 1, n_train = 0, n_hold = 0;
     struct lt_predictor_error r = {.spearman = NAN, .kendall = NAN, .mape = NAN, .coverage90 = NAN};
     int32_t *order = lt_malloc((size_t)(n > 0 ? n : 1) * 2 * sizeof(*order)), *held = order ? order + n : NULL;

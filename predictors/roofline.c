@@ -1,7 +1,8 @@
 /*
- * Predictor "roofline": the machine as three numbers, fitted to what was measured. An operator takes max(MACs / peak, bytes / bandwidth) + overhead
- * (Williams, Waterman, Patterson, "Roofline: an insightful visual performance model for multicore architectures", CACM 52, 2009); a network is the sum of its operators.
- * Good from a handful of measurements on; it has no idea of shapes. The fit minimises squared log error by pattern search over the three logarithms.
+ * Predictor "roofline": the machine as three numbers, fitted to what was measured. An operator takes max(MACs / peak,
+ * bytes / bandwidth) + overhead (Williams, Waterman, Patterson, "Roofline: an insightful visual performance model for
+ * multicore architectures", CACM 52, 2009); a network is the sum of its operators. Good from a handful of measurements
+ * on; it has no idea of shapes. The fit minimises squared log error by pattern search over the three logarithms.
  */
 #include <math.h>
 #include "lathe/cost.h"
@@ -9,18 +10,23 @@
 #include "lathe/predictor.h"
 
 enum { PEAK, BANDWIDTH, OVERHEAD, N_CONST };
-struct op { double macs, bytes; };
-struct work { int n_ops; struct op *op; };          /* of one architecture */
+struct op {
+    double macs, bytes;
+};
+struct work {
+    int n_ops;
+    struct op *op;
+}; /* of one architecture */
 
 struct roofline {
     const struct lt_space *space;
-    double c[N_CONST];                              /* log of MAC/s, bytes/s, s per operator */
+    double c[N_CONST]; /* log of MAC/s, bytes/s, s per operator */
     double rel_sd;
 };
 static const struct lt_opt opts[] = {{.key = NULL}};
 
-static lt_status open_roofline(const struct lt_space *space, const void *cfg, uint64_t seed, void **self, struct lt_err *e)
-{
+static lt_status open_roofline(const struct lt_space *space, const void *cfg, uint64_t seed, void **self,
+                               struct lt_err *e) {
     struct roofline *r = lt_calloc(1, sizeof(*r));
 
     (void)cfg;
@@ -31,13 +37,9 @@ static lt_status open_roofline(const struct lt_space *space, const void *cfg, ui
     return LT_OK;
 }
 
-static void close_roofline(void *self)
-{
-    lt_free(self);
-}
+static void close_roofline(void *self) { lt_free(self); }
 
-static lt_status collect(const struct lt_space *space, const struct lt_arch *a, struct work *out, struct lt_err *e)
-{
+static lt_status collect(const struct lt_space *space, const struct lt_arch *a, struct work *out, struct lt_err *e) {
     struct lt_graph *g = NULL;
     struct work w = {0};
     lt_status s = lt_space_expand(space, a, &g, e);
@@ -59,24 +61,21 @@ out:
     return s;
 }
 
-static double latency(const struct work *w, const double *c)
-{
+static double latency(const struct work *w, const double *c) {
     double inv_peak = exp(-c[PEAK]), inv_bw = exp(-c[BANDWIDTH]), t = w->n_ops * exp(c[OVERHEAD]);
 
     for (int i = 0; i < w->n_ops; i++) t += fmax(w->op[i].macs * inv_peak, w->op[i].bytes * inv_bw);
     return t;
 }
 
-static double loss(const struct work *w, const double *latency_s, int n, const double *c)
-{
+static double loss(const struct work *w, const double *latency_s, int n, const double *c) {
     double sum = 0;
 
     for (int i = 0; i < n; i++) sum += pow(log(latency(&w[i], c) / latency_s[i]), 2);
     return sum / n;
 }
 
-static lt_status fit(void *self, const struct lt_arch *a, const double *latency_s, int n, struct lt_err *e)
-{
+static lt_status fit(void *self, const struct lt_arch *a, const double *latency_s, int n, struct lt_err *e) {
     struct roofline *r = self;
     struct work *w = lt_calloc((size_t)n, sizeof(*w));
     double macs = 0, bytes = 0, ops = 0, total = 0, best, c[N_CONST];
@@ -122,8 +121,8 @@ out:
     return s;
 }
 
-static lt_status predict(const void *self, const struct lt_arch *a, int n, double *mean_s, double *sd_s, struct lt_err *e)
-{
+static lt_status predict(const void *self, const struct lt_arch *a, int n, double *mean_s, double *sd_s,
+                         struct lt_err *e) {
     const struct roofline *r = self;
 
     for (int i = 0; i < n; i++) {

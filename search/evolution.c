@@ -1,38 +1,88 @@
 /*
- * Searcher "evolution": constrained evolution as in Once-for-All (Cai et al., ICLR 2020) and HAT (Wang et al., ACL 2020): a random feasible population; then, each generation, the
- * best architectures so far are parents, and the next population is made of their mutants and crossovers that meet the constraints on cheap scores.
- * Deviations: children that fail are repaired instead of redrawn for ever; no architecture is asked twice; parents are ranked by non-domination, so several objectives work;
- * ties are broken by architecture hash.
+ * Searcher "evolution": constrained evolution as in Once-for-All (Cai et al., ICLR 2020) and HAT (Wang et al., ACL
+ * 2020): a random feasible population; then, each generation, the best architectures so far are parents, and the next
+ * population is made of their mutants and crossovers that meet the constraints on cheap scores. Deviations: children
+ * that fail are repaired instead of redrawn for ever; no architecture is asked twice; parents are ranked by
+ * non-domination, so several objectives work; ties are broken by architecture hash.
  */
 #include <stdlib.h>
 #include <string.h>
 #include "lathe/mem.h"
 #include "search/explore.h"
 
-struct config { int64_t population, generations, tries; double parents, mutants, mutation; };
+struct config {
+    int64_t population, generations, tries;
+    double parents, mutants, mutation;
+};
 static const struct lt_opt opts[] = {
-    {.key = "population", .type = LT_OPT_INT, .unit = "", .dflt = "100", .min = 2, .max = 100000, .offset = offsetof(struct config, population), .help = "architectures evaluated a generation"},
-    {.key = "generations", .type = LT_OPT_INT, .unit = "", .dflt = "30", .min = 1, .max = 100000, .offset = offsetof(struct config, generations), .help = "generations, the random first one included"},
-    {.key = "parents", .type = LT_OPT_DOUBLE, .unit = "fraction", .dflt = "0.25", .min = 0.01, .max = 1, .offset = offsetof(struct config, parents), .help = "parents, as a share of the population"},
-    {.key = "mutants", .type = LT_OPT_DOUBLE, .unit = "fraction", .dflt = "0.5", .min = 0, .max = 1, .offset = offsetof(struct config, mutants), .help = "share of children made by mutation; the others by crossover"},
-    {.key = "mutation", .type = LT_OPT_DOUBLE, .unit = "fraction", .dflt = "0.1", .min = 0, .max = 1, .offset = offsetof(struct config, mutation), .help = "probability that a choice mutates"},
-    {.key = "tries", .type = LT_OPT_INT, .unit = "", .dflt = "20", .min = 1, .max = 100000, .offset = offsetof(struct config, tries), .help = "draws before a child is repaired"},
+    {.key = "population",
+     .type = LT_OPT_INT,
+     .unit = "",
+     .dflt = "100",
+     .min = 2,
+     .max = 100000,
+     .offset = offsetof(struct config, population),
+     .help = "architectures evaluated a generation"},
+    {.key = "generations",
+     .type = LT_OPT_INT,
+     .unit = "",
+     .dflt = "30",
+     .min = 1,
+     .max = 100000,
+     .offset = offsetof(struct config, generations),
+     .help = "generations, the random first one included"},
+    {.key = "parents",
+     .type = LT_OPT_DOUBLE,
+     .unit = "fraction",
+     .dflt = "0.25",
+     .min = 0.01,
+     .max = 1,
+     .offset = offsetof(struct config, parents),
+     .help = "parents, as a share of the population"},
+    {.key = "mutants",
+     .type = LT_OPT_DOUBLE,
+     .unit = "fraction",
+     .dflt = "0.5",
+     .min = 0,
+     .max = 1,
+     .offset = offsetof(struct config, mutants),
+     .help = "share of children made by mutation; the others by crossover"},
+    {.key = "mutation",
+     .type = LT_OPT_DOUBLE,
+     .unit = "fraction",
+     .dflt = "0.1",
+     .min = 0,
+     .max = 1,
+     .offset = offsetof(struct config, mutation),
+     .help = "probability that a choice mutates"},
+    {.key = "tries",
+     .type = LT_OPT_INT,
+     .unit = "",
+     .dflt = "20",
+     .min = 1,
+     .max = 100000,
+     .offset = offsetof(struct config, tries),
+     .help = "draws before a child is repaired"},
     {.key = NULL},
 };
 
-struct member { struct lt_arch a; struct lt_scores s; uint64_t hash; int rank, dominators; };
+struct member {
+    struct lt_arch a;
+    struct lt_scores s;
+    uint64_t hash;
+    int rank, dominators;
+};
 
 struct evolution {
     const struct config *cfg;
     struct lt_explorer x;
-    int64_t generation;                 /* of the present population; -1 before the first */
-    struct member *pool;                /* parents first, then the present population */
-    int n_parents, n_pool;              /* pool[n_parents..n_pool) is the present population */
-    int asked, told;                    /* of it */
+    int64_t generation;    /* of the present population; -1 before the first */
+    struct member *pool;   /* parents first, then the present population */
+    int n_parents, n_pool; /* pool[n_parents..n_pool) is the present population */
+    int asked, told;       /* of it */
 };
 
-static void close_evolution(void *self)
-{
+static void close_evolution(void *self) {
     struct evolution *s = self;
 
     lt_explorer_release(&s->x);
@@ -40,8 +90,7 @@ static void close_evolution(void *self)
     lt_free(s);
 }
 
-static lt_status open_evolution(const struct lt_search_env *env, const void *cfg, void **self, struct lt_err *e)
-{
+static lt_status open_evolution(const struct lt_search_env *env, const void *cfg, void **self, struct lt_err *e) {
     struct evolution *s = lt_calloc(1, sizeof(*s));
     lt_status st;
 
@@ -49,29 +98,28 @@ static lt_status open_evolution(const struct lt_search_env *env, const void *cfg
     s->cfg = cfg;
     s->generation = -1;
     if (!(s->pool = lt_malloc(2 * (size_t)s->cfg->population * sizeof(*s->pool)))) {
-        lt_free(s);
-        return lt_fail(e, LT_ENOMEM, "searcher 'evolution': out of memory for a population of %d", (int)s->cfg->population);
+        st = lt_fail(e, LT_ENOMEM, "searcher 'evolution': out of memory for a population of %d",
+                     (int)s->cfg->population);
+        goto out;
     }
-    if ((st = lt_explorer_init(&s->x, env, e))) {
-        lt_free(s->pool);
-        lt_free(s);
-        return st;
-    }
+    if ((st = lt_explorer_init(&s->x, env, e))) goto out;
     *self = s;
-    return LT_OK;
+    s = NULL;
+out:
+    if (s) close_evolution(s);
+    return st;
 }
 
-static int by_rank(const void *a, const void *b)
-{
+static int by_rank(const void *a, const void *b) {
     const struct member *x = a, *y = b;
 
     if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
     return x->hash < y->hash ? -1 : x->hash > y->hash;
 }
 
-/* Parents of the next generation: the pool by non-domination (fronts peeled off one after another), then by hash. Failed evaluations are no parents. */
-static void select_parents(struct evolution *s)
-{
+/* Parents of the next generation: the pool by non-domination (fronts peeled off one after another), then by hash.
+ * Failed evaluations are no parents. */
+static void select_parents(struct evolution *s) {
     const struct lt_goal *goal = s->x.env->goal;
     int want = (int)((double)s->cfg->population * s->cfg->parents + 0.5), left, n = 0;
 
@@ -102,10 +150,12 @@ static void select_parents(struct evolution *s)
     s->n_parents = n < want ? n : want;
 }
 
-struct breeding { struct evolution *s; bool mutant; };
+struct breeding {
+    struct evolution *s;
+    bool mutant;
+};
 
-static void child(void *arg, struct lt_rng *r, struct lt_arch *out)
-{
+static void child(void *arg, struct lt_rng *r, struct lt_arch *out) {
     struct breeding *b = arg;
     struct evolution *s = b->s;
     const struct lt_space *space = s->x.env->space;
@@ -126,8 +176,7 @@ static void child(void *arg, struct lt_rng *r, struct lt_arch *out)
 }
 
 /* The next population behind the parents. Empty when nothing new and feasible was found. */
-static lt_status breed(struct evolution *s, struct lt_err *e)
-{
+static lt_status breed(struct evolution *s, struct lt_err *e) {
     struct breeding b = {.s = s};
     struct lt_rng r;
     struct lt_arch a;
@@ -152,8 +201,7 @@ static lt_status breed(struct evolution *s, struct lt_err *e)
     return LT_OK;
 }
 
-static lt_status ask(void *self, int n, struct lt_arch *out, int *n_out, struct lt_err *e)
-{
+static lt_status ask(void *self, int n, struct lt_arch *out, int *n_out, struct lt_err *e) {
     struct evolution *s = self;
     int left, i;
     lt_status st;
@@ -162,7 +210,10 @@ static lt_status ask(void *self, int n, struct lt_arch *out, int *n_out, struct 
     left = s->n_pool - s->n_parents - s->asked;
     if (left == 0) {
         if (s->told < s->asked)
-            return lt_fail(e, LT_EINVAL, "searcher 'evolution': %d results of generation %d are missing; the next one is made of them", s->asked - s->told, (int)s->generation);
+            return lt_fail(
+                e, LT_EINVAL,
+                "searcher 'evolution': %d results of generation %d are missing; the next one is made of them",
+                s->asked - s->told, (int)s->generation);
         if (s->generation + 1 < s->cfg->generations && (st = breed(s, e))) return st;
         left = s->n_pool - s->n_parents - s->asked;
     }
@@ -171,8 +222,7 @@ static lt_status ask(void *self, int n, struct lt_arch *out, int *n_out, struct 
     return LT_OK;
 }
 
-static lt_status tell(void *self, const struct lt_arch *a, const struct lt_scores *sc, int n, struct lt_err *e)
-{
+static lt_status tell(void *self, const struct lt_arch *a, const struct lt_scores *sc, int n, struct lt_err *e) {
     struct evolution *s = self;
 
     (void)a; /* in the order in which they were asked: lt_searcher_tell has checked */
@@ -181,8 +231,7 @@ static lt_status tell(void *self, const struct lt_arch *a, const struct lt_score
     return LT_OK;
 }
 
-static int budget(const void *self)
-{
+static int budget(const void *self) {
     const struct evolution *s = self;
 
     return (int)(s->cfg->population * s->cfg->generations);

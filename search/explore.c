@@ -4,12 +4,11 @@
 #include "lathe/mem.h"
 #include "search/explore.h"
 
-#define STARTS 16           /* repaired starting points before a space is called infeasible */
-#define STEPS_PER_GENE 8    /* of a repair */
-#define CHOOSE_FROM 3       /* best moves of a repair step among which chance decides: repaired points differ */
+#define STARTS 16        /* repaired starting points before a space is called infeasible */
+#define STEPS_PER_GENE 8 /* of a repair */
+#define CHOOSE_FROM 3    /* best moves of a repair step among which chance decides: repaired points differ */
 
-lt_status lt_explorer_init(struct lt_explorer *x, const struct lt_search_env *env, struct lt_err *e)
-{
+lt_status lt_explorer_init(struct lt_explorer *x, const struct lt_search_env *env, struct lt_err *e) {
     *x = (struct lt_explorer){.env = env, .cap_seen = 1024, .cap_near = 2 * lt_space_n_genes(env->space) + 1};
     x->seen = lt_calloc((size_t)x->cap_seen, sizeof(*x->seen));
     x->near = lt_malloc((size_t)x->cap_near * sizeof(*x->near));
@@ -19,37 +18,32 @@ lt_status lt_explorer_init(struct lt_explorer *x, const struct lt_search_env *en
     return lt_fail(e, LT_ENOMEM, "search: out of memory");
 }
 
-void lt_explorer_release(struct lt_explorer *x)
-{
+void lt_explorer_release(struct lt_explorer *x) {
     lt_free(x->seen);
     lt_free(x->near);
     lt_free(x->score);
     *x = (struct lt_explorer){0};
 }
 
-static uint64_t key_of(const struct lt_explorer *x, const struct lt_arch *a)
-{
+static uint64_t key_of(const struct lt_explorer *x, const struct lt_arch *a) {
     uint64_t h = lt_arch_hash(x->env->space, a);
 
     return h ? h : 1;
 }
 
 /* Slot of a key, or of the empty place where it belongs. */
-static uint64_t *slot(uint64_t *table, int cap, uint64_t key)
-{
+static uint64_t *slot(uint64_t *table, int cap, uint64_t key) {
     uint64_t i = key & (uint64_t)(cap - 1);
 
     while (table[i] && table[i] != key) i = (i + 1) & (uint64_t)(cap - 1);
     return &table[i];
 }
 
-static bool is_seen(const struct lt_explorer *x, const struct lt_arch *a)
-{
+static bool is_seen(const struct lt_explorer *x, const struct lt_arch *a) {
     return *slot(x->seen, x->cap_seen, key_of(x, a)) != 0;
 }
 
-static lt_status mark_seen(struct lt_explorer *x, const struct lt_arch *a, struct lt_err *e)
-{
+static lt_status mark_seen(struct lt_explorer *x, const struct lt_arch *a, struct lt_err *e) {
     if (2 * (x->n_seen + 1) > x->cap_seen) {
         uint64_t *t = lt_calloc(2 * (size_t)x->cap_seen, sizeof(*t));
 
@@ -66,14 +60,12 @@ static lt_status mark_seen(struct lt_explorer *x, const struct lt_arch *a, struc
     return LT_OK;
 }
 
-static lt_status probe(struct lt_explorer *x, const struct lt_arch *a, int n, struct lt_scores *out, struct lt_err *e)
-{
+static lt_status probe(struct lt_explorer *x, const struct lt_arch *a, int n, struct lt_scores *out, struct lt_err *e) {
     memset(out, 0, (size_t)n * sizeof(*out));
     return x->env->probe->cheap(x->env->probe->arg, a, n, out, e);
 }
 
-lt_status lt_explorer_violation(struct lt_explorer *x, const struct lt_arch *a, double *out, struct lt_err *e)
-{
+lt_status lt_explorer_violation(struct lt_explorer *x, const struct lt_arch *a, double *out, struct lt_err *e) {
     struct lt_scores sc;
     lt_status s = probe(x, a, 1, &sc, e);
 
@@ -82,8 +74,7 @@ lt_status lt_explorer_violation(struct lt_explorer *x, const struct lt_arch *a, 
 }
 
 /* All architectures that differ in one active choice by one step. */
-static int neighbours(struct lt_explorer *x, const struct lt_arch *a)
-{
+static int neighbours(struct lt_explorer *x, const struct lt_arch *a) {
     const struct lt_space *s = x->env->space;
     int n = 0;
 
@@ -100,8 +91,7 @@ static int neighbours(struct lt_explorer *x, const struct lt_arch *a)
 }
 
 /* What a move is worth: violation removed for each share of MACs given up; moves that end feasible come first. */
-static double merit(double before, double after, const struct lt_scores *from, const struct lt_scores *to)
-{
+static double merit(double before, double after, const struct lt_scores *from, const struct lt_scores *to) {
     double loss = 1;
 
     if (from->have[LT_SCORE_MACS] && to->have[LT_SCORE_MACS] && from->v[LT_SCORE_MACS] > 0)
@@ -109,8 +99,8 @@ static double merit(double before, double after, const struct lt_scores *from, c
     return after == 0 ? 1e6 / loss : (before - after) / loss;
 }
 
-lt_status lt_explorer_repair(struct lt_explorer *x, struct lt_rng *r, struct lt_arch *a, double *violation, struct lt_err *e)
-{
+lt_status lt_explorer_repair(struct lt_explorer *x, struct lt_rng *r, struct lt_arch *a, double *violation,
+                             struct lt_err *e) {
     const struct lt_goal *goal = x->env->goal;
     struct lt_scores now;
     double v, best[CHOOSE_FROM];
@@ -150,16 +140,14 @@ lt_status lt_explorer_repair(struct lt_explorer *x, struct lt_rng *r, struct lt_
     return LT_OK;
 }
 
-static void put_value(enum lt_score score, double v, struct lt_buf *out)
-{
+static void put_value(enum lt_score score, double v, struct lt_buf *out) {
     const char *unit = lt_score_unit(score);
 
     lt_buf_printf(out, "%.6g%s%s", v, *unit ? " " : "", unit);
 }
 
 /* Says which constraint binds, and how near the nearest point came. */
-static lt_status infeasible(struct lt_explorer *x, const struct lt_arch *nearest, struct lt_err *e)
-{
+static lt_status infeasible(struct lt_explorer *x, const struct lt_arch *nearest, struct lt_err *e) {
     struct lt_buf b = LT_BUF_INIT;
     struct lt_scores sc;
     lt_status s = probe(x, nearest, 1, &sc, e);
@@ -179,7 +167,8 @@ static lt_status infeasible(struct lt_explorer *x, const struct lt_arch *nearest
         put_value(c->score, bound, &b);
         lt_buf_puts(&b, ": the nearest found has ");
         put_value(c->score, sc.v[c->score], &b);
-        lt_buf_printf(&b, " (%.1f%% too %s): ", 100 * fabs(sc.v[c->score] - bound) / fmax(fabs(bound), 1e-12), over ? "much" : "little");
+        lt_buf_printf(&b, " (%.1f%% too %s): ", 100 * fabs(sc.v[c->score] - bound) / fmax(fabs(bound), 1e-12),
+                      over ? "much" : "little");
     }
     lt_arch_print(x->env->space, nearest, &b);
     if (!(s = lt_buf_ok(&b, e))) s = lt_fail(e, LT_INFEASIBLE, "%s", b.data);
@@ -187,8 +176,7 @@ static lt_status infeasible(struct lt_explorer *x, const struct lt_arch *nearest
     return s;
 }
 
-lt_status lt_explorer_start(struct lt_explorer *x, struct lt_err *e)
-{
+lt_status lt_explorer_start(struct lt_explorer *x, struct lt_err *e) {
     struct lt_arch a, nearest;
     double v, least = INFINITY;
     struct lt_rng r;
@@ -216,8 +204,8 @@ lt_status lt_explorer_start(struct lt_explorer *x, struct lt_err *e)
     return LT_OK;
 }
 
-lt_status lt_explorer_new(struct lt_explorer *x, struct lt_rng *r, int tries, lt_explorer_make_fn make, void *arg, struct lt_arch *out, bool *ok, struct lt_err *e)
-{
+lt_status lt_explorer_new(struct lt_explorer *x, struct lt_rng *r, int tries, lt_explorer_make_fn make, void *arg,
+                          struct lt_arch *out, bool *ok, struct lt_err *e) {
     struct lt_arch a = x->anchor;
     double v;
     lt_status s;

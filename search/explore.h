@@ -1,6 +1,7 @@
 /*
- * What searchers share: which architectures have been asked, whether one meets the constraints on cheap scores, and how one that does not is repaired.
- * Everything is bounded: a search ends, or says that nothing feasible was found, after a number of probes that the caller can state.
+ * What searchers share: which architectures have been asked, whether one meets the constraints on cheap scores, and how
+ * one that does not is repaired. Everything is bounded: a search ends, or says that nothing feasible was found, after a
+ * number of probes that the caller can state.
  */
 #ifndef SEARCH_EXPLORE_H
 #define SEARCH_EXPLORE_H
@@ -8,10 +9,10 @@
 
 struct lt_explorer {
     const struct lt_search_env *env;
-    uint64_t *seen;                     /* open addressing over architecture hashes; 0 = empty */
-    int n_seen, cap_seen;               /* cap is a power of two */
+    uint64_t *seen;       /* open addressing over architecture hashes; 0 = empty */
+    int n_seen, cap_seen; /* cap is a power of two */
     bool started;
-    struct lt_arch anchor;              /* feasible, once started */
+    struct lt_arch anchor; /* feasible, once started */
     /* of one repair step: neighbours and their scores */
     struct lt_arch *near;
     struct lt_scores *score;
@@ -20,18 +21,22 @@ struct lt_explorer {
 lt_status lt_explorer_init(struct lt_explorer *x, const struct lt_search_env *env, struct lt_err *e);
 void lt_explorer_release(struct lt_explorer *x);
 
-/* Makes sure that something feasible exists and keeps it as the anchor: the extremes and a few samples, repaired. LT_INFEASIBLE names the binding
- * constraint and the nearest point found. Called at the first ask; later calls return at once. */
+/* Makes sure that something feasible exists and keeps it as the anchor: the extremes and a few samples, repaired.
+ * LT_INFEASIBLE names the binding constraint and the nearest point found. Called at the first ask; later calls return
+ * at once. */
 lt_status lt_explorer_start(struct lt_explorer *x, struct lt_err *e);
 
 /* Violation of the constraints on cheap scores; 0 = feasible. */
 lt_status lt_explorer_violation(struct lt_explorer *x, const struct lt_arch *a, double *out, struct lt_err *e);
 
-/* Greedy descent of the violation over single choices moved by one step, preferring moves that remove few MACs for what they gain; random among the best three.
- * *violation is what remains; 0 = repaired. At most 8 steps a gene. */
-lt_status lt_explorer_repair(struct lt_explorer *x, struct lt_rng *r, struct lt_arch *a, double *violation, struct lt_err *e);
+/* Greedy descent of the violation over single choices moved by one step, preferring moves that remove few MACs for what
+ * they gain; random among the best three. *violation is what remains; 0 = repaired. At most 8 steps a gene. */
+lt_status lt_explorer_repair(struct lt_explorer *x, struct lt_rng *r, struct lt_arch *a, double *violation,
+                             struct lt_err *e);
 
-/* One new feasible architecture: up to `tries` proposals of make(), then the last one repaired, then mutants of that. *ok = false when all were asked before. */
+/* One new feasible architecture: up to `tries` proposals of make(), then the last one repaired, then mutants of that.
+ * *ok = false when all were asked before. */
 typedef void (*lt_explorer_make_fn)(void *arg, struct lt_rng *r, struct lt_arch *out);
-lt_status lt_explorer_new(struct lt_explorer *x, struct lt_rng *r, int tries, lt_explorer_make_fn make, void *arg, struct lt_arch *out, bool *ok, struct lt_err *e);
+lt_status lt_explorer_new(struct lt_explorer *x, struct lt_rng *r, int tries, lt_explorer_make_fn make, void *arg,
+                          struct lt_arch *out, bool *ok, struct lt_err *e);
 #endif

@@ -3,16 +3,21 @@
 #include <string.h>
 #include "lathe/searcher.h"
 
-static const struct { const char *name, *unit; } scores[LT_N_SCORES] = {
-    [LT_SCORE_ACCURACY] = {"accuracy", "fraction"}, [LT_SCORE_LATENCY_MS] = {"latency_ms", "ms"}, [LT_SCORE_SIZE_KB] = {"size_kb", "kB"},
-    [LT_SCORE_MACS] = {"macs", ""},                 [LT_SCORE_PARAMS] = {"params", ""},           [LT_SCORE_PEAK_ACT_BYTES] = {"peak_act_bytes", "bytes"},
+static const struct {
+    const char *name, *unit;
+} scores[LT_N_SCORES] = {
+    [LT_SCORE_ACCURACY] = {"accuracy", "fraction"},
+    [LT_SCORE_LATENCY_MS] = {"latency_ms", "ms"},
+    [LT_SCORE_SIZE_KB] = {"size_kb", "kB"},
+    [LT_SCORE_MACS] = {"macs", ""},
+    [LT_SCORE_PARAMS] = {"params", ""},
+    [LT_SCORE_PEAK_ACT_BYTES] = {"peak_act_bytes", "bytes"},
 };
 
 const char *lt_score_name(enum lt_score s) { return (int)s >= 0 && s < LT_N_SCORES ? scores[s].name : "?"; }
 const char *lt_score_unit(enum lt_score s) { return (int)s >= 0 && s < LT_N_SCORES ? scores[s].unit : ""; }
 
-bool lt_score_parse(const char *name, enum lt_score *out)
-{
+bool lt_score_parse(const char *name, enum lt_score *out) {
     for (int i = 0; i < LT_N_SCORES; i++) {
         if (!strcmp(name, scores[i].name)) {
             *out = (enum lt_score)i;
@@ -23,16 +28,14 @@ bool lt_score_parse(const char *name, enum lt_score *out)
 }
 
 /* Relative excess over a bound; a value that is no number is as bad as can be. */
-static double excess(const struct lt_constraint *c, double v)
-{
+static double excess(const struct lt_constraint *c, double v) {
     if (isnan(v)) return INFINITY;
     if (v > c->max) return (v - c->max) / fmax(fabs(c->max), 1e-12);
     if (v < c->min) return (c->min - v) / fmax(fabs(c->min), 1e-12);
     return 0;
 }
 
-double lt_goal_violation(const struct lt_goal *g, const struct lt_scores *s, int *worst)
-{
+double lt_goal_violation(const struct lt_goal *g, const struct lt_scores *s, int *worst) {
     double sum = 0, most = 0, x;
 
     if (worst) *worst = -1;
@@ -50,8 +53,7 @@ double lt_goal_violation(const struct lt_goal *g, const struct lt_scores *s, int
     return sum;
 }
 
-static bool usable(const struct lt_goal *g, const struct lt_scores *s)
-{
+static bool usable(const struct lt_goal *g, const struct lt_scores *s) {
     if (s->status != LT_OK) return false;
     for (int i = 0; i < g->n_objectives; i++) {
         if (!s->have[g->objective[i].score] || isnan(s->v[g->objective[i].score])) return false;
@@ -59,8 +61,7 @@ static bool usable(const struct lt_goal *g, const struct lt_scores *s)
     return true;
 }
 
-bool lt_goal_dominates(const struct lt_goal *g, const struct lt_scores *a, const struct lt_scores *b)
-{
+bool lt_goal_dominates(const struct lt_goal *g, const struct lt_scores *a, const struct lt_scores *b) {
     double va = lt_goal_violation(g, a, NULL), vb = lt_goal_violation(g, b, NULL);
     bool better = false, ua = usable(g, a), ub = usable(g, b);
 
@@ -75,8 +76,7 @@ bool lt_goal_dominates(const struct lt_goal *g, const struct lt_scores *a, const
     return better;
 }
 
-int lt_pareto_front(const struct lt_goal *g, const struct lt_scores *s, int n, int *out)
-{
+int lt_pareto_front(const struct lt_goal *g, const struct lt_scores *s, int n, int *out) {
     int count = 0;
 
     for (int i = 0; i < n; i++) {

@@ -1,5 +1,6 @@
 /*
- * Searchers: the registry, opening by name, and the bookkeeping that plug-ins may rely on: what is told is what was asked, in that order.
+ * Searchers: the registry, opening by name, and the bookkeeping that plug-ins may rely on: what is told is what was
+ * asked, in that order.
  */
 #include <string.h>
 #include "lathe/mem.h"
@@ -21,15 +22,14 @@ struct lt_searcher {
     const struct lt_searcher_ops *ops;
     struct lt_search_env env;
     void *cfg, *self;
-    struct lt_arch *pending;            /* asked and not told yet, oldest first */
+    struct lt_arch *pending; /* asked and not told yet, oldest first */
     int n_pending, cap_pending;
 };
 
 int lt_searcher_count(void) { return N_SEARCHERS; }
 const struct lt_searcher_ops *lt_searcher_at(int i) { return searchers[i]; }
 
-static lt_status find(const struct lt_yaml *cfg, const struct lt_searcher_ops **out, struct lt_err *e)
-{
+static lt_status find(const struct lt_yaml *cfg, const struct lt_searcher_ops **out, struct lt_err *e) {
     const char *names[N_SEARCHERS + 1] = {NULL}, *near;
     const struct lt_yaml *name = cfg ? lt_yaml_get(cfg, "name") : NULL;
     struct lt_buf all = LT_BUF_INIT;
@@ -48,13 +48,14 @@ static lt_status find(const struct lt_yaml *cfg, const struct lt_searcher_ops **
     near = lt_nearest(name->text, names);
     for (int i = 0; i < N_SEARCHERS; i++) lt_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
     if (!(s = lt_buf_ok(&all, e)))
-        s = lt_yaml_fail(e, name, "unknown searcher '%s'%s%s%s; there are %s", name->text, near ? ", did you mean '" : "", near ? near : "", near ? "'" : "", all.data);
+        s = lt_yaml_fail(e, name, "unknown searcher '%s'%s%s%s; there are %s", name->text,
+                         near ? ", did you mean '" : "", near ? near : "", near ? "'" : "", all.data);
     lt_buf_release(&all);
     return s;
 }
 
-lt_status lt_searcher_open(const struct lt_yaml *cfg, const struct lt_search_env *env, struct lt_searcher **out, struct lt_err *e)
-{
+lt_status lt_searcher_open(const struct lt_yaml *cfg, const struct lt_search_env *env, struct lt_searcher **out,
+                           struct lt_err *e) {
     static const char *const skip[] = {"name", NULL};
     const struct lt_searcher_ops *ops;
     struct lt_searcher *s = NULL;
@@ -69,7 +70,8 @@ lt_status lt_searcher_open(const struct lt_yaml *cfg, const struct lt_search_env
         st = lt_fail(e, LT_ENOMEM, "searcher '%s': out of memory", ops->name);
         goto out;
     }
-    if ((st = lt_opts_read(ops->opts, cfg, skip, s->cfg, e)) || (st = ops->open(&s->env, s->cfg, &s->self, e))) goto out;
+    if ((st = lt_opts_read(ops->opts, cfg, skip, s->cfg, e)) || (st = ops->open(&s->env, s->cfg, &s->self, e)))
+        goto out;
     *out = s;
     s = NULL;
 out:
@@ -77,8 +79,7 @@ out:
     return st;
 }
 
-void lt_searcher_close(struct lt_searcher *s)
-{
+void lt_searcher_close(struct lt_searcher *s) {
     if (!s) return;
     if (s->self) s->ops->close(s->self);
     if (s->cfg) lt_opts_release(s->ops->opts, s->cfg);
@@ -87,8 +88,7 @@ void lt_searcher_close(struct lt_searcher *s)
     lt_free(s);
 }
 
-lt_status lt_searcher_ask(struct lt_searcher *s, int n, struct lt_arch *out, int *n_out, struct lt_err *e)
-{
+lt_status lt_searcher_ask(struct lt_searcher *s, int n, struct lt_arch *out, int *n_out, struct lt_err *e) {
     int got = 0;
     lt_status st;
 
@@ -108,13 +108,16 @@ lt_status lt_searcher_ask(struct lt_searcher *s, int n, struct lt_arch *out, int
     return LT_OK;
 }
 
-lt_status lt_searcher_tell(struct lt_searcher *s, const struct lt_arch *a, const struct lt_scores *sc, int n, struct lt_err *e)
-{
+lt_status lt_searcher_tell(struct lt_searcher *s, const struct lt_arch *a, const struct lt_scores *sc, int n,
+                           struct lt_err *e) {
     lt_status st;
 
-    if (n < 0 || n > s->n_pending) return lt_fail(e, LT_EINVAL, "searcher '%s': told %d results, %d are awaited", s->ops->name, n, s->n_pending);
+    if (n < 0 || n > s->n_pending)
+        return lt_fail(e, LT_EINVAL, "searcher '%s': told %d results, %d are awaited", s->ops->name, n, s->n_pending);
     for (int i = 0; i < n; i++) {
-        if (!lt_arch_equal(&a[i], &s->pending[i])) return lt_fail(e, LT_EINVAL, "searcher '%s': result %d is not of the architecture that was asked", s->ops->name, i);
+        if (!lt_arch_equal(&a[i], &s->pending[i]))
+            return lt_fail(e, LT_EINVAL, "searcher '%s': result %d is not of the architecture that was asked",
+                           s->ops->name, i);
     }
     if ((st = s->ops->tell(s->self, a, sc, n, e))) return st;
     s->n_pending -= n;
@@ -122,7 +125,4 @@ lt_status lt_searcher_tell(struct lt_searcher *s, const struct lt_arch *a, const
     return LT_OK;
 }
 
-int lt_searcher_budget(const struct lt_searcher *s)
-{
-    return s->ops->budget ? s->ops->budget(s->self) : 0;
-}
+int lt_searcher_budget(const struct lt_searcher *s) { return s->ops->budget ? s->ops->budget(s->self) : 0; }

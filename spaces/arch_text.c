@@ -1,28 +1,28 @@
 /*
  * Architectures as one line, and back:
  *   mobile28:r28|w1|s1:c24,k3e4,k5e3|s2:c40,k7e4
- * After the space's name come, each only where it is a choice: resolution (r), width (w), and for each stage its channels (c), and either one item a block with
- * the block's letters, or the depth (d) when blocks have no choices. The number of items is the depth. There is exactly one text for an architecture.
- * Parse errors name the column and the choices.
+ * After the space's name come, each only where it is a choice: resolution (r), width (w), and for each stage its
+ * channels (c), and either one item a block with the block's letters, or the depth (d) when blocks have no choices. The
+ * number of items is the depth. There is exactly one text for an architecture. Parse errors name the column and the
+ * choices.
  */
 #include <stdio.h>
 #include <string.h>
 #include "spaces/space_priv.h"
 
-static bool stage_has_genes(const struct lt_stage *t)
-{
+static bool stage_has_genes(const struct lt_stage *t) {
     return t->channels.gene >= 0 || t->depth.gene >= 0 || t->n_block_genes > 0;
 }
 
 /* ---- print ---- */
 
-static void put(const struct lt_space *s, const struct lt_arch *a, int gene, const char *before, char letter, struct lt_buf *out)
-{
+static void put(const struct lt_space *s, const struct lt_arch *a, int gene, const char *before, char letter,
+                struct lt_buf *out) {
     lt_buf_printf(out, "%s%c%s", before, letter, s->gene[gene].label[a->g[gene]]);
 }
 
-static void print_stage(const struct lt_space *s, const struct lt_stage *t, const struct lt_arch *a, struct lt_buf *out)
-{
+static void print_stage(const struct lt_space *s, const struct lt_stage *t, const struct lt_arch *a,
+                        struct lt_buf *out) {
     const char *comma = "";
 
     if (t->channels.gene >= 0) {
@@ -42,8 +42,7 @@ static void print_stage(const struct lt_space *s, const struct lt_stage *t, cons
     }
 }
 
-void lt_arch_print(const struct lt_space *s, const struct lt_arch *a, struct lt_buf *out)
-{
+void lt_arch_print(const struct lt_space *s, const struct lt_arch *a, struct lt_buf *out) {
     const char *sep = ":";
 
     lt_buf_puts(out, s->name);
@@ -76,17 +75,16 @@ struct cursor {
 };
 
 /* The text, the column (1-based) of where we are, what would be right, and what is there. */
-static lt_status fail(const struct cursor *c, const char *wanted)
-{
+static lt_status fail(const struct cursor *c, const char *wanted) {
     int len = (int)strcspn(c->at, ",|");
 
     if (len > 24) len = 24;
-    return lt_fail(c->e, LT_EINVAL, "architecture '%.400s', column %d: expected %s, found %s%.*s%s", c->text, (int)(c->at - c->text) + 1, wanted, *c->at ? "'" : "the end",
-                   *c->at && !len ? 1 : len, c->at, *c->at ? "'" : "");
+    return lt_fail(c->e, LT_EINVAL, "architecture '%.400s', column %d: expected %s, found %s%.*s%s", c->text,
+                   (int)(c->at - c->text) + 1, wanted, *c->at ? "'" : "the end", *c->at && !len ? 1 : len, c->at,
+                   *c->at ? "'" : "");
 }
 
-static lt_status expect(struct cursor *c, const char *literal)
-{
+static lt_status expect(struct cursor *c, const char *literal) {
     char wanted[LT_NODE_NAME + 2];
     size_t n = strlen(literal);
 
@@ -99,8 +97,7 @@ static lt_status expect(struct cursor *c, const char *literal)
 }
 
 /* "<letter><label>" of a gene's choices. */
-static lt_status choice(struct cursor *c, int gene, char letter, struct lt_arch *a)
-{
+static lt_status choice(struct cursor *c, int gene, char letter, struct lt_arch *a) {
     const struct lt_gene *g = &c->s->gene[gene];
     struct lt_buf wanted = LT_BUF_INIT;
     lt_status st;
@@ -117,15 +114,15 @@ static lt_status choice(struct cursor *c, int gene, char letter, struct lt_arch 
         }
     }
     lt_buf_printf(&wanted, "%s as ", g->name);
-    for (int k = 0; k < g->n_choices; k++) lt_buf_printf(&wanted, "%s%c%s", !k ? "" : k + 1 < g->n_choices ? ", " : " or ", letter, g->label[k]);
+    for (int k = 0; k < g->n_choices; k++)
+        lt_buf_printf(&wanted, "%s%c%s", !k ? "" : k + 1 < g->n_choices ? ", " : " or ", letter, g->label[k]);
     if (!(st = lt_buf_ok(&wanted, c->e))) st = fail(c, wanted.data);
     lt_buf_release(&wanted);
     return st;
 }
 
 /* Sets the depth gene to the number of blocks that were listed. */
-static lt_status set_depth(struct cursor *c, const struct lt_stage *t, int n, struct lt_arch *a)
-{
+static lt_status set_depth(struct cursor *c, const struct lt_stage *t, int n, struct lt_arch *a) {
     struct lt_buf wanted = LT_BUF_INIT;
     lt_status st;
 
@@ -135,15 +132,15 @@ static lt_status set_depth(struct cursor *c, const struct lt_stage *t, int n, st
         return LT_OK;
     }
     lt_buf_printf(&wanted, "stage '%s' with ", t->name);
-    for (int k = 0; k < t->depth.n; k++) lt_buf_printf(&wanted, "%s%d", !k ? "" : k + 1 < t->depth.n ? ", " : " or ", (int)t->depth.v[k]);
+    for (int k = 0; k < t->depth.n; k++)
+        lt_buf_printf(&wanted, "%s%d", !k ? "" : k + 1 < t->depth.n ? ", " : " or ", (int)t->depth.v[k]);
     lt_buf_printf(&wanted, " blocks (%d so far)", n);
     if (!(st = lt_buf_ok(&wanted, c->e))) st = fail(c, wanted.data);
     lt_buf_release(&wanted);
     return st;
 }
 
-static lt_status parse_stage(struct cursor *c, const struct lt_stage *t, struct lt_arch *a)
-{
+static lt_status parse_stage(struct cursor *c, const struct lt_stage *t, struct lt_arch *a) {
     bool first = true;
     lt_status st;
     int b = 0;
@@ -169,8 +166,7 @@ static lt_status parse_stage(struct cursor *c, const struct lt_stage *t, struct 
     return set_depth(c, t, b, a);
 }
 
-lt_status lt_arch_parse(const struct lt_space *s, const char *text, struct lt_arch *out, struct lt_err *e)
-{
+lt_status lt_arch_parse(const struct lt_space *s, const char *text, struct lt_arch *out, struct lt_err *e) {
     struct cursor c = {s, text, text, e};
     struct lt_arch a = {.n = s->n_genes};
     const char *sep = ":";
@@ -187,7 +183,9 @@ lt_status lt_arch_parse(const struct lt_space *s, const char *text, struct lt_ar
     }
     for (int i = 0; i < s->n_stages; i++) {
         if (!stage_has_genes(&s->stage[i])) continue;
-        if ((st = expect(&c, sep)) || (st = expect(&c, s->stage[i].name)) || (st = expect(&c, ":")) || (st = parse_stage(&c, &s->stage[i], &a))) return st;
+        if ((st = expect(&c, sep)) || (st = expect(&c, s->stage[i].name)) || (st = expect(&c, ":")) ||
+            (st = parse_stage(&c, &s->stage[i], &a)))
+            return st;
         sep = "|";
     }
     if (s->has_head && s->head.gene >= 0) {

@@ -12,18 +12,11 @@ static const struct lt_block_ops *const blocks[] = {
 #undef LT_BLOCK
 };
 
-int lt_block_count(void)
-{
-    return (int)(sizeof(blocks) / sizeof(*blocks));
-}
+int lt_block_count(void) { return (int)(sizeof(blocks) / sizeof(*blocks)); }
 
-const struct lt_block_ops *lt_block_at(int i)
-{
-    return blocks[i];
-}
+const struct lt_block_ops *lt_block_at(int i) { return blocks[i]; }
 
-int lt_make_divisible(double v, int divisor)
-{
+int lt_make_divisible(double v, int divisor) {
     int64_t n = (int64_t)(v + divisor / 2.0) / divisor * divisor;
 
     if (n < divisor) n = divisor;
@@ -31,8 +24,7 @@ int lt_make_divisible(double v, int divisor)
     return (int)n;
 }
 
-const char *lt_block_name(char buf[LT_NODE_NAME], const struct lt_block *b, const char *suffix)
-{
+const char *lt_block_name(char buf[LT_NODE_NAME], const struct lt_block *b, const char *suffix) {
     snprintf(buf, LT_NODE_NAME, "%s.%s", b->prefix, suffix);
     return buf;
 }

@@ -3,17 +3,24 @@
 
 enum { KERNEL, ACT };
 static const struct lt_block_field fields[] = {
-    [KERNEL] = {.key = "kernel", .type = LT_FIELD_INT, .letter = 'k', .dflt = 3, .min = 1, .max = 31, .odd = true, .help = "side of the square kernel"},
+    [KERNEL] = {.key = "kernel",
+                .type = LT_FIELD_INT,
+                .letter = 'k',
+                .dflt = 3,
+                .min = 1,
+                .max = 31,
+                .odd = true,
+                .help = "side of the square kernel"},
     [ACT] = {.key = "act", .type = LT_FIELD_ACT, .help = "activation after batch norm"},
     {.key = NULL},
 };
 
 /* x [1,in,H,W] -> [1,out,H/stride,W/stride] */
-static int build(struct lt_graph *g, const struct lt_block *b)
-{
+static int build(struct lt_graph *g, const struct lt_block *b) {
     char name[LT_NODE_NAME];
-    int x = lt_graph_conv(g, lt_block_name(name, b, "conv"), b->in,
-                          &(struct lt_conv_attr){.out = b->out_channels, .kernel = (int)b->v[KERNEL], .stride = b->stride, .groups = 1});
+    int x = lt_graph_conv(
+        g, lt_block_name(name, b, "conv"), b->in,
+        &(struct lt_conv_attr){.out = b->out_channels, .kernel = (int)b->v[KERNEL], .stride = b->stride, .groups = 1});
 
     x = lt_graph_bn(g, lt_block_name(name, b, "bn"), x);
     return lt_graph_act(g, lt_block_name(name, b, "act"), x, (enum lt_act)b->v[ACT]);

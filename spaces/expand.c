@@ -3,29 +3,34 @@
 #include <stdio.h>
 #include "spaces/space_priv.h"
 
-static int channels(const struct lt_space *s, const struct lt_choice *c, const struct lt_arch *a)
-{
+static int channels(const struct lt_space *s, const struct lt_choice *c, const struct lt_arch *a) {
     return lt_make_divisible(lt_choice_value(c, a) * lt_choice_value(&s->width, a), s->divisor);
 }
 
-static lt_status check_arch(const struct lt_space *s, const struct lt_arch *a, struct lt_err *e)
-{
-    if (a->n != s->n_genes) return lt_fail(e, LT_EINVAL, "an architecture of %d genes does not belong to space '%s', which has %d", (int)a->n, s->name, s->n_genes);
+static lt_status check_arch(const struct lt_space *s, const struct lt_arch *a, struct lt_err *e) {
+    if (a->n != s->n_genes)
+        return lt_fail(e, LT_EINVAL, "an architecture of %d genes does not belong to space '%s', which has %d",
+                       (int)a->n, s->name, s->n_genes);
     for (int i = 0; i < s->n_genes; i++) {
         if (a->g[i] >= s->gene[i].n_choices)
-            return lt_fail(e, LT_EINVAL, "%s has choice number %d; space '%s' has %d", s->gene[i].name, a->g[i], s->name, s->gene[i].n_choices);
+            return lt_fail(e, LT_EINVAL, "%s has choice number %d; space '%s' has %d", s->gene[i].name, a->g[i],
+                           s->name, s->gene[i].n_choices);
     }
     return LT_OK;
 }
 
 /* Appends stage t to node x; returns the new last node, or -1 with *e filled. */
-static int add_stage(const struct lt_space *s, const struct lt_stage *t, const struct lt_arch *a, struct lt_graph *g, int x, struct lt_err *e)
-{
+static int add_stage(const struct lt_space *s, const struct lt_stage *t, const struct lt_arch *a, struct lt_graph *g,
+                     int x, struct lt_err *e) {
     char prefix[LT_NODE_NAME];
 
     for (int b = 0; b < lt_stage_depth(t, a); b++) {
         const struct lt_shape in = g->node[x].out;
-        struct lt_block blk = {.prefix = prefix, .in = x, .in_channels = (int)in.d[1], .out_channels = channels(s, &t->channels, a), .stride = b ? 1 : t->stride,
+        struct lt_block blk = {.prefix = prefix,
+                               .in = x,
+                               .in_channels = (int)in.d[1],
+                               .out_channels = channels(s, &t->channels, a),
+                               .stride = b ? 1 : t->stride,
                                .divisor = s->divisor};
 
         if (t->is_stem)
@@ -33,8 +38,11 @@ static int add_stage(const struct lt_space *s, const struct lt_stage *t, const s
         else
             snprintf(prefix, sizeof(prefix), "%s.b%d", t->name, b);
         if (in.d[2] < blk.stride || in.d[3] < blk.stride) {
-            lt_fail(e, LT_EINVAL, "%s:%d:%d: stage '%s' would reduce a feature map of shape [1,%" PRId64 ",%" PRId64 ",%" PRId64 "] by stride %d at resolution %d: too small",
-                    s->file, t->line, t->col, t->name, in.d[1], in.d[2], in.d[3], blk.stride, lt_space_resolution(s, a));
+            lt_fail(e, LT_EINVAL,
+                    "%s:%d:%d: stage '%s' would reduce a feature map of shape [1,%" PRId64 ",%" PRId64 ",%" PRId64
+                    "] by stride %d at resolution %d: too small",
+                    s->file, t->line, t->col, t->name, in.d[1], in.d[2], in.d[3], blk.stride,
+                    lt_space_resolution(s, a));
             return -1;
         }
         for (int f = 0; f < t->n_fields; f++) {
@@ -49,8 +57,7 @@ static int add_stage(const struct lt_space *s, const struct lt_stage *t, const s
     return x;
 }
 
-lt_status lt_space_expand(const struct lt_space *s, const struct lt_arch *a, struct lt_graph **out, struct lt_err *e)
-{
+lt_status lt_space_expand(const struct lt_space *s, const struct lt_arch *a, struct lt_graph **out, struct lt_err *e) {
     struct lt_buf name = LT_BUF_INIT;
     struct lt_graph *g = NULL;
     struct lt_err err = {0};
@@ -72,7 +79,9 @@ lt_status lt_space_expand(const struct lt_space *s, const struct lt_arch *a, str
         }
     }
     if (s->has_head) {
-        x = lt_graph_conv(g, "head.conv", x, &(struct lt_conv_attr){.out = channels(s, &s->head, a), .kernel = 1, .stride = 1, .groups = 1});
+        x = lt_graph_conv(
+            g, "head.conv", x,
+            &(struct lt_conv_attr){.out = channels(s, &s->head, a), .kernel = 1, .stride = 1, .groups = 1});
         x = lt_graph_bn(g, "head.bn", x);
         x = lt_graph_act(g, "head.act", x, s->head_act);
     }

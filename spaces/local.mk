@@ -5,3 +5,4 @@ lathe_lib_sources += \
 lathe_public_headers += src/lathe/space.h
 dist_spaces_DATA += spaces/mobile28.yaml
 EXTRA_DIST += docs/formats/space.md
+dist_spaces_DATA += spaces/tiny.yaml

@@ -10,8 +10,7 @@
 #define LT_PKGDATADIR "/usr/local/share/lathe"
 #endif
 
-lt_status lt_space_load(const char *name_or_path, struct lt_space **out, struct lt_err *e)
-{
+lt_status lt_space_load(const char *name_or_path, struct lt_space **out, struct lt_err *e) {
     static const char *const folder[] = {"spaces", LT_PKGDATADIR "/spaces"};
     struct lt_yaml *root = NULL;
     size_t len = strlen(name_or_path);
@@ -25,7 +24,8 @@ lt_status lt_space_load(const char *name_or_path, struct lt_space **out, struct 
             lt_free(path);
             if (!(path = lt_asprintf("%s/%s.yaml", folder[i], name_or_path)) || !access(path, R_OK)) break;
             if (i == 1) {
-                s = lt_fail(e, LT_EINVAL, "space '%s': neither %s/%s.yaml nor %s/%s.yaml can be read", name_or_path, folder[0], name_or_path, folder[1], name_or_path);
+                s = lt_fail(e, LT_EINVAL, "space '%s': neither %s/%s.yaml nor %s/%s.yaml can be read", name_or_path,
+                            folder[0], name_or_path, folder[1], name_or_path);
                 goto out;
             }
         }
@@ -42,20 +42,16 @@ out:
     return s;
 }
 
-void lt_space_free(struct lt_space *s)
-{
+void lt_space_free(struct lt_space *s) {
     if (s) lt_arena_free(s->arena);
 }
 
-void lt_value_print(double v, char buf[32])
-{
-    snprintf(buf, 32, "%.6g", v);
-}
+void lt_value_print(double v, char buf[32]) { snprintf(buf, 32, "%.6g", v); }
 
 /* ---- genes ---- */
 
-static lt_status add_gene(struct lt_space *s, const char *name, const struct lt_choice *c, int stage, int block, int *gene, struct lt_err *e)
-{
+static lt_status add_gene(struct lt_space *s, const char *name, const struct lt_choice *c, int stage, int block,
+                          int *gene, struct lt_err *e) {
     const char **label;
     double *value;
     char buf[32];
@@ -63,7 +59,8 @@ static lt_status add_gene(struct lt_space *s, const char *name, const struct lt_
     *gene = -1;
     if (c->n < 2) return LT_OK;
     if (s->n_genes >= LT_MAX_GENES)
-        return lt_fail(e, LT_EINVAL, "%s:%d:%d: '%s' is choice number %d of the space; at most %d are possible", s->file, c->line, c->col, name, s->n_genes + 1, LT_MAX_GENES);
+        return lt_fail(e, LT_EINVAL, "%s:%d:%d: '%s' is choice number %d of the space; at most %d are possible",
+                       s->file, c->line, c->col, name, s->n_genes + 1, LT_MAX_GENES);
     label = lt_arena_alloc(s->arena, (size_t)c->n * sizeof(*label));
     value = lt_arena_alloc(s->arena, (size_t)c->n * sizeof(*value));
     name = lt_arena_strdup(s->arena, name);
@@ -80,8 +77,7 @@ static lt_status add_gene(struct lt_space *s, const char *name, const struct lt_
     return LT_OK;
 }
 
-static lt_status add_stage_genes(struct lt_space *s, int index, struct lt_err *e)
-{
+static lt_status add_stage_genes(struct lt_space *s, int index, struct lt_err *e) {
     struct lt_stage *t = &s->stage[index];
     char name[LT_NODE_NAME];
     lt_status st;
@@ -105,19 +101,18 @@ static lt_status add_stage_genes(struct lt_space *s, int index, struct lt_err *e
     return LT_OK;
 }
 
-static void hash_choice(struct lt_buf *b, const struct lt_choice *c)
-{
+static void hash_choice(struct lt_buf *b, const struct lt_choice *c) {
     for (int i = 0; i < c->n; i++) lt_buf_printf(b, "%s%.17g", i ? "," : "", c->v[i]);
     lt_buf_puts(b, ";");
 }
 
 /* Of a text that says everything about the space once. */
-static lt_status make_hash(struct lt_space *s, struct lt_err *e)
-{
+static lt_status make_hash(struct lt_space *s, struct lt_err *e) {
     struct lt_buf b = LT_BUF_INIT;
     lt_status st;
 
-    lt_buf_printf(&b, "space 1 %s in %d classes %d divisor %d act %d;", s->name, s->in_channels, s->classes, s->divisor, (int)s->act);
+    lt_buf_printf(&b, "space 1 %s in %d classes %d divisor %d act %d;", s->name, s->in_channels, s->classes, s->divisor,
+                  (int)s->act);
     hash_choice(&b, &s->resolution);
     hash_choice(&b, &s->width);
     for (int i = 0; i < s->n_stages; i++) {
@@ -137,8 +132,7 @@ static lt_status make_hash(struct lt_space *s, struct lt_err *e)
     return st;
 }
 
-static lt_status check_expands(const struct lt_space *s, const struct lt_arch *a, struct lt_err *e)
-{
+static lt_status check_expands(const struct lt_space *s, const struct lt_arch *a, struct lt_err *e) {
     struct lt_graph *g = NULL;
     lt_status st = lt_space_expand(s, a, &g, e);
 
@@ -146,8 +140,7 @@ static lt_status check_expands(const struct lt_space *s, const struct lt_arch *a
     return st;
 }
 
-lt_status lt_space_finish(struct lt_space *s, struct lt_err *e)
-{
+lt_status lt_space_finish(struct lt_space *s, struct lt_err *e) {
     struct lt_arch a;
     lt_status st;
 
@@ -173,24 +166,26 @@ int lt_space_n_genes(const struct lt_space *s) { return s->n_genes; }
 const struct lt_gene *lt_space_gene(const struct lt_space *s, int i) { return &s->gene[i]; }
 int lt_space_classes(const struct lt_space *s) { return s->classes; }
 int lt_space_input_channels(const struct lt_space *s) { return s->in_channels; }
-int lt_space_resolution(const struct lt_space *s, const struct lt_arch *a) { return (int)lt_choice_value(&s->resolution, a); }
+int lt_space_resolution(const struct lt_space *s, const struct lt_arch *a) {
+    return (int)lt_choice_value(&s->resolution, a);
+}
 int lt_space_max_resolution(const struct lt_space *s) { return (int)s->resolution.v[s->resolution.n - 1]; }
 
 /* Choices of one block of a stage, all its fields together. */
-static double block_choices(const struct lt_stage *t)
-{
+static double block_choices(const struct lt_stage *t) {
     double k = 1;
 
     for (int f = 0; f < t->n_fields; f++) k *= t->field[f].n;
     return k;
 }
 
-/* The number of canonical archs: for a stage, channels * sum over depths d of (choices of a block)^d, since blocks beyond the depth do not count. */
-bool lt_space_count(const struct lt_space *s, unsigned __int128 *out)
-{
+/* The number of canonical archs: for a stage, channels * sum over depths d of (choices of a block)^d, since blocks
+ * beyond the depth do not count. */
+bool lt_space_count(const struct lt_space *s, unsigned __int128 *out) {
     unsigned __int128 total = 1;
 
-    if (__builtin_mul_overflow(total, (unsigned)(s->resolution.n * s->width.n * (s->has_head ? s->head.n : 1)), &total)) return false;
+    if (__builtin_mul_overflow(total, (unsigned)(s->resolution.n * s->width.n * (s->has_head ? s->head.n : 1)), &total))
+        return false;
     for (int i = 0; i < s->n_stages; i++) {
         const struct lt_stage *t = &s->stage[i];
         unsigned __int128 sum = 0, power;
@@ -202,14 +197,14 @@ bool lt_space_count(const struct lt_space *s, unsigned __int128 *out)
             }
             if (__builtin_add_overflow(sum, power, &sum)) return false;
         }
-        if (__builtin_mul_overflow(sum, (unsigned)t->channels.n, &sum) || __builtin_mul_overflow(total, sum, &total)) return false;
+        if (__builtin_mul_overflow(sum, (unsigned)t->channels.n, &sum) || __builtin_mul_overflow(total, sum, &total))
+            return false;
     }
     *out = total;
     return true;
 }
 
-double lt_space_log10_size(const struct lt_space *s)
-{
+double lt_space_log10_size(const struct lt_space *s) {
     long double log_total = log10l((long double)s->resolution.n * s->width.n * (s->has_head ? s->head.n : 1));
 
     for (int i = 0; i < s->n_stages; i++) {
@@ -222,8 +217,7 @@ double lt_space_log10_size(const struct lt_space *s)
     return (double)log_total;
 }
 
-void lt_space_size_text(const struct lt_space *s, struct lt_buf *out)
-{
+void lt_space_size_text(const struct lt_space *s, struct lt_buf *out) {
     char digits[48];
     unsigned __int128 n;
     int at = (int)sizeof(digits) - 1;
@@ -245,8 +239,7 @@ void lt_space_size_text(const struct lt_space *s, struct lt_buf *out)
 
 int lt_space_n_features(const struct lt_space *s) { return s->n_features; }
 
-void lt_space_features(const struct lt_space *s, const struct lt_arch *a, double *out)
-{
+void lt_space_features(const struct lt_space *s, const struct lt_arch *a, double *out) {
     for (int i = 0; i < s->n_genes; i++) {
         for (int k = 0; k < s->gene[i].n_choices; k++) *out++ = 0;
         if (lt_space_gene_active(s, a, i)) out[a->g[i] - s->gene[i].n_choices] = 1;

@@ -3,15 +3,13 @@
 #include "lathe/file.h"
 #include "spaces/space_priv.h"
 
-bool lt_space_gene_active(const struct lt_space *s, const struct lt_arch *a, int gene)
-{
+bool lt_space_gene_active(const struct lt_space *s, const struct lt_arch *a, int gene) {
     struct lt_gene_place p = s->place[gene];
 
     return p.block < 0 || p.block < lt_stage_depth(&s->stage[p.stage], a);
 }
 
-void lt_space_canonical(const struct lt_space *s, struct lt_arch *a)
-{
+void lt_space_canonical(const struct lt_space *s, struct lt_arch *a) {
     a->n = s->n_genes;
     for (int i = 0; i < s->n_genes; i++) {
         if (!lt_space_gene_active(s, a, i)) a->g[i] = 0;
@@ -19,42 +17,38 @@ void lt_space_canonical(const struct lt_space *s, struct lt_arch *a)
     memset(a->g + s->n_genes, 0, sizeof(a->g) - (size_t)s->n_genes);
 }
 
-void lt_space_largest(const struct lt_space *s, struct lt_arch *out)
-{
+void lt_space_largest(const struct lt_space *s, struct lt_arch *out) {
     for (int i = 0; i < s->n_genes; i++) out->g[i] = (uint8_t)(s->gene[i].n_choices - 1);
     lt_space_canonical(s, out);
 }
 
-void lt_space_smallest(const struct lt_space *s, struct lt_arch *out)
-{
+void lt_space_smallest(const struct lt_space *s, struct lt_arch *out) {
     memset(out, 0, sizeof(*out));
     out->n = s->n_genes;
 }
 
-void lt_space_sample(const struct lt_space *s, struct lt_rng *r, struct lt_arch *out)
-{
+void lt_space_sample(const struct lt_space *s, struct lt_rng *r, struct lt_arch *out) {
     for (int i = 0; i < s->n_genes; i++) out->g[i] = (uint8_t)lt_rng_below(r, (uint32_t)s->gene[i].n_choices);
     lt_space_canonical(s, out);
 }
 
 /* Another value than the present one, uniformly. Every gene has at least two. */
-static void redraw(const struct lt_space *s, struct lt_rng *r, struct lt_arch *a, int gene)
-{
+static void redraw(const struct lt_space *s, struct lt_rng *r, struct lt_arch *a, int gene) {
     uint32_t v = lt_rng_below(r, (uint32_t)s->gene[gene].n_choices - 1);
 
     a->g[gene] = (uint8_t)(v >= a->g[gene] ? v + 1 : v);
 }
 
-/* Genes that a deeper stage has just made active start anywhere, not at 0. Depth comes before its blocks, so one pass in order does it. */
-static void draw_new(const struct lt_space *s, struct lt_rng *r, const struct lt_arch *old, struct lt_arch *a)
-{
+/* Genes that a deeper stage has just made active start anywhere, not at 0. Depth comes before its blocks, so one pass
+ * in order does it. */
+static void draw_new(const struct lt_space *s, struct lt_rng *r, const struct lt_arch *old, struct lt_arch *a) {
     for (int i = 0; i < s->n_genes; i++) {
-        if (lt_space_gene_active(s, a, i) && !lt_space_gene_active(s, old, i)) a->g[i] = (uint8_t)lt_rng_below(r, (uint32_t)s->gene[i].n_choices);
+        if (lt_space_gene_active(s, a, i) && !lt_space_gene_active(s, old, i))
+            a->g[i] = (uint8_t)lt_rng_below(r, (uint32_t)s->gene[i].n_choices);
     }
 }
 
-void lt_space_mutate(const struct lt_space *s, struct lt_rng *r, double p_gene, struct lt_arch *a)
-{
+void lt_space_mutate(const struct lt_space *s, struct lt_rng *r, double p_gene, struct lt_arch *a) {
     struct lt_arch old = *a;
     int active[LT_MAX_GENES], n = 0;
     bool changed = false;
@@ -73,30 +67,29 @@ void lt_space_mutate(const struct lt_space *s, struct lt_rng *r, double p_gene, 
     lt_space_canonical(s, a);
 }
 
-void lt_space_crossover(const struct lt_space *s, struct lt_rng *r, const struct lt_arch *a, const struct lt_arch *b, struct lt_arch *out)
-{
+void lt_space_crossover(const struct lt_space *s, struct lt_rng *r, const struct lt_arch *a, const struct lt_arch *b,
+                        struct lt_arch *out) {
     struct lt_arch c = {.n = s->n_genes};
 
     for (int i = 0; i < s->n_genes; i++) {
         bool in_a = lt_space_gene_active(s, a, i), in_b = lt_space_gene_active(s, b, i);
         bool from_b = lt_rng_below(r, 2);
 
-        /* The child's depth is one of its parents', so an active gene of the child is active in at least one of them. */
+        /* The child's depth is one of its parents', so an active gene of the child is active in at least one of them.
+         */
         c.g[i] = (in_b && (from_b || !in_a)) ? b->g[i] : a->g[i];
     }
     lt_space_canonical(s, &c);
     *out = c;
 }
 
-uint64_t lt_arch_hash(const struct lt_space *s, const struct lt_arch *a)
-{
+uint64_t lt_arch_hash(const struct lt_space *s, const struct lt_arch *a) {
     struct lt_arch c = *a;
 
     lt_space_canonical(s, &c);
     return lt_hash64(c.g, (size_t)s->n_genes, s->hash);
 }
 
-bool lt_arch_equal(const struct lt_arch *a, const struct lt_arch *b)
-{
+bool lt_arch_equal(const struct lt_arch *a, const struct lt_arch *b) {
     return a->n == b->n && !memcmp(a->g, b->g, (size_t)a->n);
 }

@@ -105,10 +105,10 @@ __attribute__((unused)) static float *net_noise(int64_t n, uint64_t seed)
     return x;
 }
 
-/* max |a - b| over max |b|; 0 when both are all zero */
-__attribute__((unused)) static double net_distance(const float *a, const float *b, int64_t n)
+/* max |a - b| over max |b| or over `least` if that is larger; 0 when both are all zero */
+__attribute__((unused)) static double net_distance(const float *a, const float *b, int64_t n, double least)
 {
-    double d = 0, top = 0;
+    double d = 0, top = least;
     for (int64_t i = 0; i < n; i++) {
         if (!isfinite(a[i]) || !isfinite(b[i]))
             return INFINITY;

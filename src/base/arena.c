@@ -1,10 +1,17 @@
-/* Base room: an arena for many small objects that die together. Blocks double up to 1 MiB; large requests get their own. */
+/* Base room: an arena for many small objects that die together. Blocks double up to 1 MiB; large requests get their
+ * own. */
 #include "lathe/mem.h"
 
 #include <string.h>
 
-struct block { struct block *next; size_t cap, used; };
-struct lt_arena { struct block *head; size_t next_cap; };
+struct block {
+    struct block *next;
+    size_t cap, used;
+};
+struct lt_arena {
+    struct block *head;
+    size_t next_cap;
+};
 enum { FIRST = 4096, LARGEST = 1 << 20, ALIGN_BIG = 64, ALIGN_SMALL = 16 };
 
 static size_t up(size_t n, size_t a) { return (n + a - 1) / a * a; }

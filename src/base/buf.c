@@ -64,5 +64,6 @@ char *lt_buf_take(struct lt_buf *b) {
 }
 
 lt_status lt_buf_ok(const struct lt_buf *b, struct lt_err *e) {
-    return b->failed ? lt_fail(e, LT_ENOMEM, "out of memory while building a text of more than %zu bytes", b->len) : LT_OK;
+    return b->failed ? lt_fail(e, LT_ENOMEM, "out of memory while building a text of more than %zu bytes", b->len)
+                     : LT_OK;
 }

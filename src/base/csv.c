@@ -9,10 +9,22 @@
 #include "lathe/file.h"
 #include "lathe/mem.h"
 
-struct lt_csv { char *path; struct lt_buf text; const char **cell; int *line; int rows, cols; }; /* cell: header first, then rows; line [rows + 1] */
+struct lt_csv {
+    char *path;
+    struct lt_buf text;
+    const char **cell;
+    int *line;
+    int rows, cols;
+}; /* cell: header first, then rows; line [rows + 1] */
 enum { MAX_BYTES = 1 << 30 };
 
-struct scan { struct lt_csv *c; const char **cell; size_t n, cap; int *line; int n_lines, cap_lines; };
+struct scan {
+    struct lt_csv *c;
+    const char **cell;
+    size_t n, cap;
+    int *line;
+    int n_lines, cap_lines;
+};
 
 static lt_status push(struct scan *s, const char *text, struct lt_err *e) {
     if (s->n == s->cap) {
@@ -58,10 +70,12 @@ static lt_status scan_all(struct scan *s, struct lt_err *e) {
                     if (*p == '\n') line++;
                     *to++ = *p++;
                 }
-                if (!*p) return lt_fail(e, LT_EINVAL, "%s:%d: a quoted cell without its closing quote", c->path, first_line);
+                if (!*p)
+                    return lt_fail(e, LT_EINVAL, "%s:%d: a quoted cell without its closing quote", c->path, first_line);
                 p++;
                 if (*p && *p != ',' && *p != '\n' && !(*p == '\r' && p[1] == '\n'))
-                    return lt_fail(e, LT_EINVAL, "%s:%d: column %d: text after a closing quote", c->path, line, cols + 1);
+                    return lt_fail(e, LT_EINVAL, "%s:%d: column %d: text after a closing quote", c->path, line,
+                                   cols + 1);
             } else {
                 while (*p && *p != ',' && *p != '\n' && !(*p == '\r' && p[1] == '\n')) p++;
                 to = p;
@@ -128,14 +142,17 @@ int lt_csv_col(const struct lt_csv *c, const char *name) {
     return -1;
 }
 
-const char *lt_csv_cell(const struct lt_csv *c, int row, int col) { return c->cell[(size_t)(row + 1) * (size_t)c->cols + (size_t)col]; }
+const char *lt_csv_cell(const struct lt_csv *c, int row, int col) {
+    return c->cell[(size_t)(row + 1) * (size_t)c->cols + (size_t)col];
+}
 
 lt_status lt_csv_double(const struct lt_csv *c, int row, int col, double *out, struct lt_err *e) {
     const char *t = lt_csv_cell(c, row, col);
     char *end;
     double v = strtod(t, &end);
     if (end == t || *end || !isfinite(v))
-        return lt_fail(e, LT_EINVAL, "%s:%d: column '%s': '%s' is not a finite number", c->path, c->line[row + 1], c->cell[col], t);
+        return lt_fail(e, LT_EINVAL, "%s:%d: column '%s': '%s' is not a finite number", c->path, c->line[row + 1],
+                       c->cell[col], t);
     *out = v;
     return LT_OK;
 }
@@ -146,7 +163,8 @@ lt_status lt_csv_int(const struct lt_csv *c, int row, int col, int64_t *out, str
     errno = 0;
     long long v = strtoll(t, &end, 10);
     if (end == t || *end || errno)
-        return lt_fail(e, LT_EINVAL, "%s:%d: column '%s': '%s' is not a whole number", c->path, c->line[row + 1], c->cell[col], t);
+        return lt_fail(e, LT_EINVAL, "%s:%d: column '%s': '%s' is not a whole number", c->path, c->line[row + 1],
+                       c->cell[col], t);
     *out = v;
     return LT_OK;
 }

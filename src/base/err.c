@@ -24,19 +24,25 @@ lt_status lt_fail(struct lt_err *e, lt_status s, const char *fmt, ...) {
 }
 
 const char *lt_status_name(lt_status s) {
-    static const char *const name[] = {"ok",          "invalid",    "i/o error",   "out of memory", "unavailable",
+    static const char *const name[] = {"ok",       "invalid",    "i/o error",   "out of memory", "unavailable",
                                        "unstable", "infeasible", "interrupted", "failed"};
     return (unsigned)s < sizeof name / sizeof *name ? name[s] : "unknown";
 }
 
 int lt_status_exit_code(lt_status s) {
     switch (s) {
-    case LT_OK: return 0;
-    case LT_EINVAL: return 2;
-    case LT_EUNAVAIL: return 3;
-    case LT_INFEASIBLE: return 4;
-    case LT_EINTR: return 75;
-    default: return 1;
+    case LT_OK:
+        return 0;
+    case LT_EINVAL:
+        return 2;
+    case LT_EUNAVAIL:
+        return 3;
+    case LT_INFEASIBLE:
+        return 4;
+    case LT_EINTR:
+        return 75;
+    default:
+        return 1;
     }
 }
 

@@ -58,7 +58,8 @@ lt_status lt_file_read_gz(const char *path, size_t max_bytes, struct lt_buf *out
         int n = gzread(f, part, sizeof part), code;
         if (n > 0) {
             if (b.len + (size_t)n > max_bytes) {
-                s = lt_fail(e, LT_EINVAL, "%s: unpacks to more than the %zu bytes that are allowed here", path, max_bytes);
+                s = lt_fail(e, LT_EINVAL, "%s: unpacks to more than the %zu bytes that are allowed here", path,
+                            max_bytes);
                 goto out;
             }
             lt_buf_add(&b, part, (size_t)n);
@@ -89,7 +90,9 @@ char *lt_path_join(const char *dir, const char *name) {
     return lt_asprintf("%s%s%s", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", name);
 }
 
-struct lt_lock { int fd; };
+struct lt_lock {
+    int fd;
+};
 
 lt_status lt_lock_acquire(const char *path, bool wait, struct lt_lock **out, struct lt_err *e) {
     lt_status s = LT_OK;

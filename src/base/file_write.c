@@ -1,6 +1,7 @@
 /*
- * Base room: a file is written whole or not at all: temporary file in the same directory, write, fsync, close, rename, fsync of the directory.
- * The failing step is named. Temporaries are called ".<name>.tmp.<pid>.<n>", so that those of killed processes can be told from live ones.
+ * Base room: a file is written whole or not at all: temporary file in the same directory, write, fsync, close, rename,
+ * fsync of the directory. The failing step is named. Temporaries are called ".<name>.tmp.<pid>.<n>", so that those of
+ * killed processes can be told from live ones.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -40,7 +41,8 @@ lt_status lt_file_write_atomic(const char *path, const void *p, size_t n, struct
         s = lt_fail(e, LT_ENOMEM, "%s: out of memory", path);
         goto out;
     }
-    /* A name can be taken: by a killed process that had our pid, or by one with our pid on another machine that shares the folder. */
+    /* A name can be taken: by a killed process that had our pid, or by one with our pid on another machine that shares
+     * the folder. */
     for (int tries = 0; tries < 1000; tries++) {
         lt_free(tmp);
         if (!(tmp = lt_asprintf("%s/.%s.tmp.%ld.%u", dir, base, (long)getpid(), atomic_fetch_add(&serial, 1)))) {

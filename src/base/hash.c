@@ -1,4 +1,5 @@
-/* Base room: checksums and a 64-bit hash that is the same on every machine (FNV-1a over bytes, finished by the mixer of SplitMix64). */
+/* Base room: checksums and a 64-bit hash that is the same on every machine (FNV-1a over bytes, finished by the mixer of
+ * SplitMix64). */
 #include "lathe/file.h"
 
 #include <zlib.h>

@@ -7,9 +7,20 @@
 #include "lathe/mem.h"
 
 enum { MAX_DEPTH = 64 };
-struct root { struct lt_json node; struct lt_arena *arena; }; /* what lt_json_free gets */
-struct reader { const char *name, *text, *at, *end; struct lt_arena *arena; struct lt_err *e; int depth; };
-struct list { struct lt_json **v; int n, cap; };
+struct root {
+    struct lt_json node;
+    struct lt_arena *arena;
+}; /* what lt_json_free gets */
+struct reader {
+    const char *name, *text, *at, *end;
+    struct lt_arena *arena;
+    struct lt_err *e;
+    int depth;
+};
+struct list {
+    struct lt_json **v;
+    int n, cap;
+};
 
 static lt_status bad(struct reader *r, const char *what) {
     int line = 1, col = 1;
@@ -29,7 +40,10 @@ static void blanks(struct reader *r) {
 static int hex4(const char *p) {
     int v = 0;
     for (int i = 0; i < 4; i++) {
-        int c = p[i], d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int c = p[i], d = c >= '0' && c <= '9'   ? c - '0'
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                 : -1;
         if (d < 0) return -1;
         v = v * 16 + d;
     }
@@ -210,10 +224,15 @@ static lt_status read_value(struct reader *r, struct lt_json *n) {
     blanks(r);
     if (r->at >= r->end) return bad(r, "the text ends where a value was expected");
     switch (*r->at) {
-    case '{': return read_members(r, n, true);
-    case '[': return read_members(r, n, false);
-    case '"': n->kind = LT_JSON_STR; return read_string(r, &n->str);
-    default: break;
+    case '{':
+        return read_members(r, n, true);
+    case '[':
+        return read_members(r, n, false);
+    case '"':
+        n->kind = LT_JSON_STR;
+        return read_string(r, &n->str);
+    default:
+        break;
     }
     if (word(r, "true")) return n->kind = LT_JSON_BOOL, n->b = true, LT_OK;
     if (word(r, "false")) return n->kind = LT_JSON_BOOL, LT_OK;
@@ -257,14 +276,16 @@ const struct lt_json *lt_json_get(const struct lt_json *obj, const char *key) {
 
 lt_status lt_json_num(const struct lt_json *obj, const char *key, double *out, struct lt_err *e) {
     const struct lt_json *v = lt_json_get(obj, key);
-    if (!v || v->kind != LT_JSON_NUM) return lt_fail(e, LT_EINVAL, "key '%s' is %s, a number is needed", key, v ? "of another type" : "missing");
+    if (!v || v->kind != LT_JSON_NUM)
+        return lt_fail(e, LT_EINVAL, "key '%s' is %s, a number is needed", key, v ? "of another type" : "missing");
     *out = v->num;
     return LT_OK;
 }
 
 lt_status lt_json_str(const struct lt_json *obj, const char *key, const char **out, struct lt_err *e) {
     const struct lt_json *v = lt_json_get(obj, key);
-    if (!v || v->kind != LT_JSON_STR) return lt_fail(e, LT_EINVAL, "key '%s' is %s, a string is needed", key, v ? "of another type" : "missing");
+    if (!v || v->kind != LT_JSON_STR)
+        return lt_fail(e, LT_EINVAL, "key '%s' is %s, a string is needed", key, v ? "of another type" : "missing");
     *out = v->str;
     return LT_OK;
 }

@@ -1,4 +1,5 @@
-/* Base room: the JSON writer. Commas come from one bit a nesting level; doubles are the shortest text that reads back equal. */
+/* Base room: the JSON writer. Commas come from one bit a nesting level; doubles are the shortest text that reads back
+ * equal. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,11 +45,16 @@ static void quoted(struct lt_jw *w, const char *s) {
     for (int n; *s; s += n) {
         uint32_t c;
         n = lt_utf8_next(s, &c);
-        if (c == '"' || c == '\\') lt_buf_printf(w->out, "\\%c", (int)c);
-        else if (c == '\n') lt_buf_puts(w->out, "\\n");
-        else if (c == '\t') lt_buf_puts(w->out, "\\t");
-        else if (c < 0x20 || c == 0xFFFD) lt_buf_printf(w->out, "\\u%04x", (unsigned)c); /* bytes that are no UTF-8 become U+FFFD */
-        else lt_buf_add(w->out, s, (size_t)n);
+        if (c == '"' || c == '\\')
+            lt_buf_printf(w->out, "\\%c", (int)c);
+        else if (c == '\n')
+            lt_buf_puts(w->out, "\\n");
+        else if (c == '\t')
+            lt_buf_puts(w->out, "\\t");
+        else if (c < 0x20 || c == 0xFFFD)
+            lt_buf_printf(w->out, "\\u%04x", (unsigned)c); /* bytes that are no UTF-8 become U+FFFD */
+        else
+            lt_buf_add(w->out, s, (size_t)n);
     }
     lt_buf_puts(w->out, "\"");
 }

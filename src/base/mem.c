@@ -1,6 +1,6 @@
 /*
- * Base room: allocation. Every block has a 64-byte header that holds its size class, so that one lt_free serves aligned and plain blocks, and
- * so that tests can count live blocks and make the n-th allocation fail.
+ * Base room: allocation. Every block has a 64-byte header that holds its size class, so that one lt_free serves aligned
+ * and plain blocks, and so that tests can count live blocks and make the n-th allocation fail.
  */
 #include "lathe/mem.h"
 
@@ -10,7 +10,9 @@
 #include <string.h>
 
 enum { HEADER = 64 };
-struct header { size_t n; };
+struct header {
+    size_t n;
+};
 
 /* Test hooks: the only process-wide state here; atomic, and idle (0) outside tests. */
 static _Atomic int64_t fail_countdown;
@@ -24,7 +26,8 @@ static bool must_fail(void) {
 void *lt_aligned(size_t n) {
     if (must_fail() || n > SIZE_MAX - 2 * HEADER) return NULL;
     void *p;
-    if (posix_memalign(&p, HEADER, HEADER + n)) return NULL; /* not rounded up: the address sanitizer then sees every byte beyond n */
+    if (posix_memalign(&p, HEADER, HEADER + n))
+        return NULL; /* not rounded up: the address sanitizer then sees every byte beyond n */
     ((struct header *)p)->n = n;
     atomic_fetch_add_explicit(&live_blocks, 1, memory_order_relaxed);
     return (char *)p + HEADER;

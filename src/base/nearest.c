@@ -1,4 +1,5 @@
-/* Base room: the known word nearest to a misspelt one (Damerau-Levenshtein distance, adjacent transpositions count one). */
+/* Base room: the known word nearest to a misspelt one (Damerau-Levenshtein distance, adjacent transpositions count
+ * one). */
 #include <string.h>
 
 #include "lathe/yaml.h"
@@ -16,7 +17,8 @@ static int distance(const char *a, const char *b) {
         now[0] = i;
         for (int j = 1; j <= lb; j++) {
             now[j] = min3(last[j] + 1, now[j - 1] + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < now[j]) now[j] = before[j - 2] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < now[j])
+                now[j] = before[j - 2] + 1;
         }
     }
     return row[la % 3][lb];

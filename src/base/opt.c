@@ -30,7 +30,8 @@ static lt_status not_a_choice(const struct lt_opt *o, const char *word, size_t n
 
 static lt_status in_range(const struct lt_opt *o, double v, const char *text, struct lt_err *e) {
     if ((o->min != 0 || o->max != 0) && (v < o->min || v > o->max))
-        return lt_fail(e, LT_EINVAL, "%s is out of range; allowed are %.12g to %.12g%s%s", text, o->min, o->max, *unit_of(o) ? " " : "", unit_of(o));
+        return lt_fail(e, LT_EINVAL, "%s is out of range; allowed are %.12g to %.12g%s%s", text, o->min, o->max,
+                       *unit_of(o) ? " " : "", unit_of(o));
     return LT_OK;
 }
 
@@ -46,7 +47,8 @@ static lt_status put(const struct lt_opt *o, const char *text, void *cfg, struct
         long long whole = strtoll(text, &end, 10);
         if (end == text || *end || errno) { /* "2 KiB" and "1e6" are whole numbers too */
             if ((s = lt_unit_parse(text, unit_of(o), &v, e))) return s;
-            if (v < -9e15 || v > 9e15 || v != (double)(int64_t)v) return lt_fail(e, LT_EINVAL, "'%s' is not a whole number", text);
+            if (v < -9e15 || v > 9e15 || v != (double)(int64_t)v)
+                return lt_fail(e, LT_EINVAL, "'%s' is not a whole number", text);
             whole = (int64_t)v;
         }
         if ((s = in_range(o, (double)whole, text, e))) return s;
@@ -60,9 +62,12 @@ static lt_status put(const struct lt_opt *o, const char *text, void *cfg, struct
         return LT_OK;
     }
     case LT_OPT_BOOL:
-        if (!strcmp(text, "true") || !strcmp(text, "yes")) *(bool *)to = true;
-        else if (!strcmp(text, "false") || !strcmp(text, "no")) *(bool *)to = false;
-        else return lt_fail(e, LT_EINVAL, "'%s' is neither true nor false", text);
+        if (!strcmp(text, "true") || !strcmp(text, "yes"))
+            *(bool *)to = true;
+        else if (!strcmp(text, "false") || !strcmp(text, "no"))
+            *(bool *)to = false;
+        else
+            return lt_fail(e, LT_EINVAL, "'%s' is neither true nor false", text);
         return LT_OK;
     case LT_OPT_STRING: {
         char *copy = lt_strdup(text);
@@ -146,13 +151,15 @@ static lt_status put_node(const struct lt_opt *o, const struct lt_yaml *n, void 
         goto out;
     }
     if ((s = lt_yaml_expect(n, LT_YAML_SCALAR, e))) goto out;
-    if ((s = put(o, n->text, cfg, &why))) s = s == LT_EINVAL ? lt_yaml_fail(e, n, "%s", why.msg) : lt_fail(e, s, "%s", why.msg);
+    if ((s = put(o, n->text, cfg, &why)))
+        s = s == LT_EINVAL ? lt_yaml_fail(e, n, "%s", why.msg) : lt_fail(e, s, "%s", why.msg);
 out:
     lt_buf_release(&joined);
     return s;
 }
 
-lt_status lt_opts_read(const struct lt_opt *t, const struct lt_yaml *map, const char *const *skip, void *cfg, struct lt_err *e) {
+lt_status lt_opts_read(const struct lt_opt *t, const struct lt_yaml *map, const char *const *skip, void *cfg,
+                       struct lt_err *e) {
     const char *known[MAX_KEYS];
     lt_status s = lt_opts_default(t, cfg, e);
     if (s || !map || map->kind == LT_YAML_NULL) goto out;
@@ -173,7 +180,8 @@ lt_status lt_opts_set(const struct lt_opt *t, const char *key, const char *value
         const char *known[MAX_KEYS], *near;
         key_list(t, NULL, known);
         near = lt_nearest(key, known);
-        return near ? lt_fail(e, LT_EINVAL, "unknown key '%s'; did you mean '%s'?", key, near) : lt_fail(e, LT_EINVAL, "unknown key '%s'", key);
+        return near ? lt_fail(e, LT_EINVAL, "unknown key '%s'; did you mean '%s'?", key, near)
+                    : lt_fail(e, LT_EINVAL, "unknown key '%s'", key);
     }
     struct lt_err why;
     lt_status s = put(o, value, cfg, &why);
@@ -183,7 +191,8 @@ lt_status lt_opts_set(const struct lt_opt *t, const char *key, const char *value
 void lt_opts_help(const struct lt_opt *t, struct lt_buf *out) {
     static const char *const type[] = {"whole number", "number", "true|false", "text", "", "list of "};
     for (; t->key; t++) {
-        lt_buf_printf(out, "  %-22s %s%s%s%s", t->key, type[t->type], t->choices ? t->choices : "", *unit_of(t) ? ", " : "", unit_of(t));
+        lt_buf_printf(out, "  %-22s %s%s%s%s", t->key, type[t->type], t->choices ? t->choices : "",
+                      *unit_of(t) ? ", " : "", unit_of(t));
         if (t->min != 0 || t->max != 0) lt_buf_printf(out, ", %.12g to %.12g", t->min, t->max);
         if (t->dflt) lt_buf_printf(out, "; default %s", t->dflt);
         lt_buf_printf(out, "\n  %-22s   %s\n", "", t->help);
@@ -223,11 +232,21 @@ void lt_opts_emit(const struct lt_opt *t, const void *cfg, struct lt_buf *out) {
         lt_buf_printf(out, "%s%s: ", first ? "" : ", ", t->key);
         first = false;
         switch (t->type) {
-        case LT_OPT_INT: lt_buf_printf(out, "%lld%s%s", (long long)*(const int64_t *)from, *unit_of(t) ? " " : "", unit_of(t)); break;
-        case LT_OPT_DOUBLE: emit_double(*(const double *)from, unit_of(t), out); break;
-        case LT_OPT_BOOL: lt_buf_puts(out, *(const bool *)from ? "true" : "false"); break;
-        case LT_OPT_STRING: lt_yaml_scalar(out, *(char *const *)from, true); break;
-        case LT_OPT_ENUM: emit_words(t->choices, 1u << *(const int *)from, "", out); break;
+        case LT_OPT_INT:
+            lt_buf_printf(out, "%lld%s%s", (long long)*(const int64_t *)from, *unit_of(t) ? " " : "", unit_of(t));
+            break;
+        case LT_OPT_DOUBLE:
+            emit_double(*(const double *)from, unit_of(t), out);
+            break;
+        case LT_OPT_BOOL:
+            lt_buf_puts(out, *(const bool *)from ? "true" : "false");
+            break;
+        case LT_OPT_STRING:
+            lt_yaml_scalar(out, *(char *const *)from, true);
+            break;
+        case LT_OPT_ENUM:
+            emit_words(t->choices, 1u << *(const int *)from, "", out);
+            break;
         case LT_OPT_SET:
             lt_buf_puts(out, "[");
             emit_words(t->choices, *(const unsigned *)from, ", ", out);

@@ -1,6 +1,7 @@
 /*
  * Base room: Philox4x32-10. Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11.
- * A stream is keyed by (seed, purpose, round, item): the seed and purpose are hashed into the key by one Philox block, round and item are counter words.
+ * A stream is keyed by (seed, purpose, round, item): the seed and purpose are hashed into the key by one Philox block,
+ * round and item are counter words.
  */
 #include "lathe/rng.h"
 

@@ -1,4 +1,5 @@
-/* Philox as a gsl_rng_type, so that every gsl_ran_* works on a keyed stream. gsl_rng_set takes LT_RNG_TEST of that seed; key it with lt_rng_gsl_at. */
+/* Philox as a gsl_rng_type, so that every gsl_ran_* works on a keyed stream. gsl_rng_set takes LT_RNG_TEST of that
+ * seed; key it with lt_rng_gsl_at. */
 #ifndef LT_BASE_RNG_GSL_H
 #define LT_BASE_RNG_GSL_H
 #include <gsl/gsl_rng.h>

@@ -1,4 +1,5 @@
-/* Base room: statistics. Quantiles are type 7; the interval of the median is distribution-free, from order statistics. */
+/* Base room: statistics. Quantiles are type 7; the interval of the median is distribution-free, from order statistics.
+ */
 #include "lathe/stats.h"
 
 #include <gsl/gsl_cdf.h>
@@ -69,7 +70,10 @@ double lt_pearson(const double *a, const double *b, int n) {
     return sa > 0 && sb > 0 ? sab / sqrt(sa * sb) : 0;
 }
 
-struct item { double key; int at; };
+struct item {
+    double key;
+    int at;
+};
 
 static int by_key(const void *a, const void *b) {
     const struct item *x = a, *y = b;
@@ -99,7 +103,9 @@ double lt_spearman(const double *a, const double *b, int n) {
     return rho;
 }
 
-struct pair { double a, b; };
+struct pair {
+    double a, b;
+};
 
 static int by_a_then_b(const void *p, const void *q) {
     const struct pair *x = p, *y = q;

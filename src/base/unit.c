@@ -1,19 +1,30 @@
-/* Base room: numbers with units. Each family has a base; a value is converted from the unit written to the unit asked for. */
+/* Base room: numbers with units. Each family has a base; a value is converted from the unit written to the unit asked
+ * for. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lathe/opt.h"
 
-struct unit { const char *family, *name; double in_base; };
+struct unit {
+    const char *family, *name;
+    double in_base;
+};
 static const struct unit units[] = {
-    {"time", "ns", 1e-9},         {"time", "us", 1e-6},           {"time", "ms", 1e-3},       {"time", "s", 1},
-    {"time", "min", 60},          {"time", "h", 3600},            {"bytes", "bytes", 1},      {"bytes", "B", 1},
-    {"bytes", "kB", 1e3},         {"bytes", "MB", 1e6},           {"bytes", "GB", 1e9},       {"bytes", "KiB", 1024},
-    {"bytes", "MiB", 1048576},    {"bytes", "GiB", 1073741824.0}, {"share", "fraction", 1},   {"share", "%", 0.01},
-    {"rate", "flop/s", 1},        {"rate", "Gflop/s", 1e9},       {"rate", "Tflop/s", 1e12},  {"bandwidth", "bytes/s", 1},
-    {"bandwidth", "GB/s", 1e9},   {"bandwidth", "MB/s", 1e6},     {"energy", "J", 1},         {"energy", "mJ", 1e-3},
-    {"power", "W", 1},            {"power", "mW", 1e-3},          {"count", "MMAC", 1e6},     {"count", "MACs", 1},
+    {"time", "ns", 1e-9},       {"time", "us", 1e-6},
+    {"time", "ms", 1e-3},       {"time", "s", 1},
+    {"time", "min", 60},        {"time", "h", 3600},
+    {"bytes", "bytes", 1},      {"bytes", "B", 1},
+    {"bytes", "kB", 1e3},       {"bytes", "MB", 1e6},
+    {"bytes", "GB", 1e9},       {"bytes", "KiB", 1024},
+    {"bytes", "MiB", 1048576},  {"bytes", "GiB", 1073741824.0},
+    {"share", "fraction", 1},   {"share", "%", 0.01},
+    {"rate", "flop/s", 1},      {"rate", "Gflop/s", 1e9},
+    {"rate", "Tflop/s", 1e12},  {"bandwidth", "bytes/s", 1},
+    {"bandwidth", "GB/s", 1e9}, {"bandwidth", "MB/s", 1e6},
+    {"energy", "J", 1},         {"energy", "mJ", 1e-3},
+    {"power", "W", 1},          {"power", "mW", 1e-3},
+    {"count", "MMAC", 1e6},     {"count", "MACs", 1},
 };
 enum { N_UNITS = sizeof units / sizeof *units };
 
@@ -27,7 +38,8 @@ static lt_status wrong_unit(const char *text, const struct unit *want, struct lt
     struct lt_buf fit = LT_BUF_INIT;
     for (int i = 0; i < N_UNITS; i++)
         if (!strcmp(units[i].family, want->family)) lt_buf_printf(&fit, "%s%s", fit.len ? ", " : "", units[i].name);
-    lt_status s = lt_fail(e, LT_EINVAL, "'%s': the unit does not fit; allowed are %s", text, fit.data ? fit.data : want->name);
+    lt_status s =
+        lt_fail(e, LT_EINVAL, "'%s': the unit does not fit; allowed are %s", text, fit.data ? fit.data : want->name);
     lt_buf_release(&fit);
     return s;
 }

@@ -1,7 +1,7 @@
 /*
- * Base room: YAML through libyaml's event parser into a tree that remembers places. Refused: duplicate keys, anchors, aliases, tags, several
- * documents, keys that are not plain text, more than 32 levels, 200,000 nodes, 10,000 keys in one map or 16 MiB (so that hostile input can exhaust neither
- * memory, stack nor patience).
+ * Base room: YAML through libyaml's event parser into a tree that remembers places. Refused: duplicate keys, anchors,
+ * aliases, tags, several documents, keys that are not plain text, more than 32 levels, 200,000 nodes, 10,000 keys in
+ * one map or 16 MiB (so that hostile input can exhaust neither memory, stack nor patience).
  */
 #include <errno.h>
 #include <limits.h>
@@ -16,8 +16,20 @@
 #include "lathe/yaml.h"
 
 enum { MAX_DEPTH = 32, MAX_NODES = 200000, MAX_KEYS = 10000, MAX_KEY = 256, MAX_BYTES = 16 << 20 };
-struct root { struct lt_yaml node; struct lt_arena *arena; };
-struct builder { yaml_parser_t parser; yaml_event_t event; bool has_event; struct lt_arena *arena; const char *file, *text; size_t len; int depth, nodes; struct lt_err *e; };
+struct root {
+    struct lt_yaml node;
+    struct lt_arena *arena;
+};
+struct builder {
+    yaml_parser_t parser;
+    yaml_event_t event;
+    bool has_event;
+    struct lt_arena *arena;
+    const char *file, *text;
+    size_t len;
+    int depth, nodes;
+    struct lt_err *e;
+};
 
 lt_status lt_yaml_fail(struct lt_err *e, const struct lt_yaml *at, const char *fmt, ...) {
     char text[900];
@@ -26,7 +38,8 @@ lt_status lt_yaml_fail(struct lt_err *e, const struct lt_yaml *at, const char *f
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     if (!at) return lt_fail(e, LT_EINVAL, "%s", text);
-    return lt_fail(e, LT_EINVAL, "%s:%d:%d: %s%s%s", at->file, at->line, at->col, at->key ? at->key : "", at->key ? ": " : "", text);
+    return lt_fail(e, LT_EINVAL, "%s:%d:%d: %s%s%s", at->file, at->line, at->col, at->key ? at->key : "",
+                   at->key ? ": " : "", text);
 }
 
 static lt_status no_memory(struct builder *b) { return lt_fail(b->e, LT_ENOMEM, "%s: out of memory", b->file); }
@@ -37,22 +50,29 @@ static lt_status next(struct builder *b) {
     if (!yaml_parser_parse(&b->parser, &b->event)) {
         if (b->parser.error == YAML_READER_ERROR) { /* bytes that are no text: libyaml says only at which byte */
             int line = 1, col = 1;
-            for (size_t i = 0; i < b->len && i < b->parser.problem_offset; i++) col = b->text[i] == '\n' ? line++, 1 : col + 1;
+            for (size_t i = 0; i < b->len && i < b->parser.problem_offset; i++)
+                col = b->text[i] == '\n' ? line++, 1 : col + 1;
             return lt_fail(b->e, LT_EINVAL, "%s:%d:%d: not YAML: %s", b->file, line, col, b->parser.problem);
         }
-        const yaml_mark_t *m = b->parser.problem_mark.line || b->parser.problem_mark.column ? &b->parser.problem_mark : &b->parser.context_mark;
-        return lt_fail(b->e, b->parser.error == YAML_MEMORY_ERROR ? LT_ENOMEM : LT_EINVAL, "%s:%d:%d: not YAML: %s", b->file, (int)m->line + 1,
-                       (int)m->column + 1, b->parser.problem ? b->parser.problem : "unreadable");
+        const yaml_mark_t *m = b->parser.problem_mark.line || b->parser.problem_mark.column ? &b->parser.problem_mark
+                                                                                            : &b->parser.context_mark;
+        return lt_fail(b->e, b->parser.error == YAML_MEMORY_ERROR ? LT_ENOMEM : LT_EINVAL, "%s:%d:%d: not YAML: %s",
+                       b->file, (int)m->line + 1, (int)m->column + 1,
+                       b->parser.problem ? b->parser.problem : "unreadable");
     }
     b->has_event = true;
     return LT_OK;
 }
 
 static lt_status bad_here(struct builder *b, const char *what) {
-    return lt_fail(b->e, LT_EINVAL, "%s:%d:%d: %s", b->file, (int)b->event.start_mark.line + 1, (int)b->event.start_mark.column + 1, what);
+    return lt_fail(b->e, LT_EINVAL, "%s:%d:%d: %s", b->file, (int)b->event.start_mark.line + 1,
+                   (int)b->event.start_mark.column + 1, what);
 }
 
-struct children { struct lt_yaml **v; int n, cap; };
+struct children {
+    struct lt_yaml **v;
+    int n, cap;
+};
 
 static lt_status grow(struct builder *b, struct children *l, struct lt_yaml *c) {
     if (l->n == l->cap) {
@@ -80,7 +100,8 @@ static lt_status check_scalar(struct builder *b) {
     const yaml_event_t *v = &b->event;
     if (v->data.scalar.anchor) return bad_here(b, "anchors are not supported");
     if (v->data.scalar.tag) return bad_here(b, "tags are not supported");
-    if (strlen((const char *)v->data.scalar.value) != v->data.scalar.length) return bad_here(b, "a NUL character inside a value");
+    if (strlen((const char *)v->data.scalar.value) != v->data.scalar.length)
+        return bad_here(b, "a NUL character inside a value");
     return LT_OK;
 }
 
@@ -105,7 +126,8 @@ static lt_status build_children(struct builder *b, struct lt_yaml *n, bool map) 
             }
             if ((s = check_scalar(b))) goto out;
             if (b->event.data.scalar.length > MAX_KEY || l.n == MAX_KEYS) {
-                s = bad_here(b, l.n == MAX_KEYS ? "more than 10000 keys in one map" : "a key of more than 256 characters");
+                s = bad_here(b,
+                             l.n == MAX_KEYS ? "more than 10000 keys in one map" : "a key of more than 256 characters");
                 goto out;
             }
             if (!(c->key = lt_arena_strdup(b->arena, (const char *)b->event.data.scalar.value))) {
@@ -116,7 +138,8 @@ static lt_status build_children(struct builder *b, struct lt_yaml *n, bool map) 
             c->key_col = (int)b->event.start_mark.column + 1;
             for (int i = 0; i < l.n; i++) {
                 if (strcmp(l.v[i]->key, c->key)) continue;
-                s = lt_fail(b->e, LT_EINVAL, "%s:%d:%d: key '%s' was already given in line %d", b->file, c->key_line, c->key_col, c->key, l.v[i]->key_line);
+                s = lt_fail(b->e, LT_EINVAL, "%s:%d:%d: key '%s' was already given in line %d", b->file, c->key_line,
+                            c->key_col, c->key, l.v[i]->key_line);
                 goto out;
             }
             if ((s = next(b))) goto out;
@@ -142,7 +165,8 @@ static lt_status build(struct builder *b, struct lt_yaml *n) {
     case YAML_SCALAR_EVENT:
         if ((s = check_scalar(b))) return s;
         n->quoted = v->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-        if (!n->quoted && (!v->data.scalar.length || !strcmp((const char *)v->data.scalar.value, "~") || !strcmp((const char *)v->data.scalar.value, "null")))
+        if (!n->quoted && (!v->data.scalar.length || !strcmp((const char *)v->data.scalar.value, "~") ||
+                           !strcmp((const char *)v->data.scalar.value, "null")))
             return LT_OK;
         n->kind = LT_YAML_SCALAR;
         return (n->text = lt_arena_strdup(b->arena, (const char *)v->data.scalar.value)) ? LT_OK : no_memory(b);
@@ -156,8 +180,10 @@ static lt_status build(struct builder *b, struct lt_yaml *n) {
         if (v->data.mapping_start.tag) return bad_here(b, "tags are not supported");
         n->kind = LT_YAML_MAP;
         return build_children(b, n, true);
-    case YAML_ALIAS_EVENT: return bad_here(b, "aliases are not supported");
-    default: return bad_here(b, "a value was expected");
+    case YAML_ALIAS_EVENT:
+        return bad_here(b, "aliases are not supported");
+    default:
+        return bad_here(b, "a value was expected");
     }
 }
 
@@ -169,7 +195,8 @@ lt_status lt_yaml_parse(const char *name, const char *text, size_t len, struct l
     if (!yaml_parser_initialize(&b.parser)) return lt_fail(e, LT_ENOMEM, "%s: out of memory", name);
     yaml_parser_set_input_string(&b.parser, (const unsigned char *)text, len);
     b.file = name;
-    if (!(b.arena = lt_arena_new()) || !(root = lt_arena_alloc(b.arena, sizeof *root)) || !(b.file = lt_arena_strdup(b.arena, name))) {
+    if (!(b.arena = lt_arena_new()) || !(root = lt_arena_alloc(b.arena, sizeof *root)) ||
+        !(b.file = lt_arena_strdup(b.arena, name))) {
         s = lt_fail(e, LT_ENOMEM, "%s: out of memory", name);
         goto out;
     }
@@ -226,10 +253,13 @@ lt_status lt_yaml_known(const struct lt_yaml *map, const char *const *known, str
         while (known[k] && strcmp(known[k], c->key)) k++;
         if (known[k]) continue;
         const char *near = lt_nearest(c->key, known);
-        if (near) return lt_fail(e, LT_EINVAL, "%s:%d:%d: unknown key '%s'; did you mean '%s'?", c->file, c->key_line, c->key_col, c->key, near);
+        if (near)
+            return lt_fail(e, LT_EINVAL, "%s:%d:%d: unknown key '%s'; did you mean '%s'?", c->file, c->key_line,
+                           c->key_col, c->key, near);
         struct lt_buf all = LT_BUF_INIT;
         for (k = 0; known[k]; k++) lt_buf_printf(&all, "%s%s", k ? ", " : "", known[k]);
-        s = lt_fail(e, LT_EINVAL, "%s:%d:%d: unknown key '%s'; known here: %s", c->file, c->key_line, c->key_col, c->key, all.data ? all.data : "none");
+        s = lt_fail(e, LT_EINVAL, "%s:%d:%d: unknown key '%s'; known here: %s", c->file, c->key_line, c->key_col,
+                    c->key, all.data ? all.data : "none");
         lt_buf_release(&all);
         return s;
     }
@@ -243,7 +273,9 @@ lt_status lt_yaml_int(const struct lt_yaml *n, int64_t min, int64_t max, int64_t
     errno = 0;
     long long v = strtoll(n->text, &end, 10);
     if (end == n->text || *end || n->quoted) return lt_yaml_fail(e, n, "'%s' is not a whole number", n->text);
-    if (errno || v < min || v > max) return lt_yaml_fail(e, n, "%s is out of range; allowed are %lld to %lld", n->text, (long long)min, (long long)max);
+    if (errno || v < min || v > max)
+        return lt_yaml_fail(e, n, "%s is out of range; allowed are %lld to %lld", n->text, (long long)min,
+                            (long long)max);
     *out = v;
     return LT_OK;
 }
@@ -251,19 +283,23 @@ lt_status lt_yaml_int(const struct lt_yaml *n, int64_t min, int64_t max, int64_t
 lt_status lt_yaml_bool(const struct lt_yaml *n, bool *out, struct lt_err *e) {
     lt_status s = lt_yaml_expect(n, LT_YAML_SCALAR, e);
     if (s) return s;
-    bool yes = !strcmp(n->text, "true") || !strcmp(n->text, "yes"), no = !strcmp(n->text, "false") || !strcmp(n->text, "no");
+    bool yes = !strcmp(n->text, "true") || !strcmp(n->text, "yes"),
+         no = !strcmp(n->text, "false") || !strcmp(n->text, "no");
     if (n->quoted || (!yes && !no)) return lt_yaml_fail(e, n, "'%s' is neither true nor false", n->text);
     *out = yes;
     return LT_OK;
 }
 
-lt_status lt_yaml_double(const struct lt_yaml *n, const char *unit, double min, double max, double *out, struct lt_err *e) {
+lt_status lt_yaml_double(const struct lt_yaml *n, const char *unit, double min, double max, double *out,
+                         struct lt_err *e) {
     lt_status s = lt_yaml_expect(n, LT_YAML_SCALAR, e);
     struct lt_err why;
     double v;
     if (s) return s;
     if (lt_unit_parse(n->text, unit, &v, &why)) return lt_yaml_fail(e, n, "%s", why.msg);
-    if (v < min || v > max) return lt_yaml_fail(e, n, "%s is out of range; allowed are %g to %g%s%s", n->text, min, max, *unit ? " " : "", unit);
+    if (v < min || v > max)
+        return lt_yaml_fail(e, n, "%s is out of range; allowed are %g to %g%s%s", n->text, min, max, *unit ? " " : "",
+                            unit);
     *out = v;
     return LT_OK;
 }

@@ -1,4 +1,5 @@
-/* Base room: a YAML tree as canonical text (flow style, scalars quoted where plain text would read back as something else). */
+/* Base room: a YAML tree as canonical text (flow style, scalars quoted where plain text would read back as something
+ * else). */
 #include <string.h>
 
 #include "base/utf8.h"
@@ -25,12 +26,17 @@ void lt_yaml_scalar(struct lt_buf *out, const char *t, bool quote) {
     for (int n; *t; t += n) {
         uint32_t c;
         n = lt_utf8_next(t, &c);
-        if (c == '"' || c == '\\') lt_buf_printf(out, "\\%c", (int)c);
-        else if (c == '\n') lt_buf_puts(out, "\\n");
-        else if (c < 0x20) lt_buf_printf(out, "\\x%02x", (unsigned)c);
+        if (c == '"' || c == '\\')
+            lt_buf_printf(out, "\\%c", (int)c);
+        else if (c == '\n')
+            lt_buf_puts(out, "\\n");
+        else if (c < 0x20)
+            lt_buf_printf(out, "\\x%02x", (unsigned)c);
         /* Not printable, or a line break to YAML, or no UTF-8 (becomes U+FFFD): only an escape brings it back. */
-        else if ((c >= 0x7F && c <= 0xA0) || c == 0x2028 || c == 0x2029 || c == 0xFEFF || (c >= 0xFFFD && c < 0x10000)) lt_buf_printf(out, "\\u%04x", (unsigned)c);
-        else lt_buf_add(out, t, (size_t)n);
+        else if ((c >= 0x7F && c <= 0xA0) || c == 0x2028 || c == 0x2029 || c == 0xFEFF || (c >= 0xFFFD && c < 0x10000))
+            lt_buf_printf(out, "\\u%04x", (unsigned)c);
+        else
+            lt_buf_add(out, t, (size_t)n);
     }
     lt_buf_puts(out, "\"");
 }

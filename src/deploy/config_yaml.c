@@ -201,8 +201,8 @@ lt_status lt_bundle_config(const struct lt_graph *g, const struct lt_weights *w,
     lt_buf_printf(&b, "model: {file: %s, bytes: %zu, crc32: \"%08x\"}\n", LT_BUNDLE_MODEL, model->len, lt_crc32(0, model->data, model->len));
     lt_buf_printf(&b, "input: {name: image, type: float32, shape: [N, %lld, %lld, %lld]}\n", (long long)in->d[1], (long long)in->d[2], (long long)in->d[3]);
     lt_buf_printf(&b, "output: {name: logits, type: float32, shape: [N, %lld]}\n", (long long)lt_shape_count(&g->node[g->output].out));
-    lt_buf_printf(&b, "# pixel / 255, then bilinear resize (half-pixel centres) to the resolution, then (x - mean) / sd per channel\npreprocessing: {channels: %d, resolution: %d",
-                  info->channels, info->resolution);
+    lt_buf_puts(&b, "# pixel / 255, then bilinear resize (half-pixel centres) to the resolution, then (x - mean) / sd per channel\n");
+    lt_buf_printf(&b, "preprocessing: {channels: %d, resolution: %d", info->channels, info->resolution);
     put_floats(&b, ", mean: ", info->mean, info->channels);
     put_floats(&b, ", sd: ", info->sd, info->channels);
     lt_buf_puts(&b, "}\n");

@@ -1,18 +1,17 @@
 /*
- * Analytic costs for one sample; conventions in lathe/cost.h. A `tensor` below is one piece of memory: the output of a node and of the
- * nodes that work in place on it.
+ * Analytic costs for one sample; conventions in lathe/cost.h. A `tensor` below is one piece of memory: the output of a
+ * node and of the nodes that work in place on it.
  */
 #include "lathe/cost.h"
 #include "graph/ops.h"
 
 struct tensor {
-    int end;                 /* last node that reads it; n_nodes when it is the graph's output */
-    bool f32, int8;          /* kinds of its readers */
+    int end;        /* last node that reads it; n_nodes when it is the graph's output */
+    bool f32, int8; /* kinds of its readers */
 };
 
 /* Collects who reads node i's memory, following the nodes that continue in it. */
-static void visit(const struct lt_graph *g, const struct lt_plan *plan, int i, struct tensor *t)
-{
+static void visit(const struct lt_graph *g, const struct lt_plan *plan, int i, struct tensor *t) {
     const struct lt_node *n = &g->node[i];
     int stop = n->last_use < g->n_nodes ? n->last_use : g->n_nodes - 1;
 
@@ -31,20 +30,15 @@ static void visit(const struct lt_graph *g, const struct lt_plan *plan, int i, s
     }
 }
 
-static int root(const struct lt_graph *g, int i)
-{
+static int root(const struct lt_graph *g, int i) {
     while (lt_node_in_place(g, i)) i = g->node[i].in[0];
     return i;
 }
 
 /* Bytes of an element as kept in memory; an unread tensor is f32. */
-static int element_bytes(const struct tensor *t)
-{
-    return (t->int8 ? 1 : 0) + (t->f32 || !t->int8 ? 4 : 0);
-}
+static int element_bytes(const struct tensor *t) { return (t->int8 ? 1 : 0) + (t->f32 || !t->int8 ? 4 : 0); }
 
-static struct tensor tensor_of(const struct lt_graph *g, const struct lt_plan *plan, int i)
-{
+static struct tensor tensor_of(const struct lt_graph *g, const struct lt_plan *plan, int i) {
     struct tensor t = {.end = i};
 
     visit(g, plan, root(g, i), &t);
@@ -52,16 +46,14 @@ static struct tensor tensor_of(const struct lt_graph *g, const struct lt_plan *p
 }
 
 /* Will the CONV/LINEAR have a bias once batch norm is folded? */
-static bool gains_bias(const struct lt_graph *g, int i)
-{
+static bool gains_bias(const struct lt_graph *g, int i) {
     const struct lt_node *n = &g->node[i];
 
     return n->n_readers == 1 && n->last_use < g->n_nodes && g->node[n->last_use].op == LT_OP_BN;
 }
 
 /* What a deployed file needs for this node. */
-static int64_t stored_bytes(const struct lt_graph *g, const struct lt_plan *plan, int i)
-{
+static int64_t stored_bytes(const struct lt_graph *g, const struct lt_plan *plan, int i) {
     const struct lt_node *n = &g->node[i];
     int64_t channels = n->out.d[1], weights;
 
@@ -72,8 +64,7 @@ static int64_t stored_bytes(const struct lt_graph *g, const struct lt_plan *plan
     return weights + (n->n_params > 1 || gains_bias(g, i) ? 4 * channels : 0);
 }
 
-void lt_node_cost(const struct lt_graph *g, const struct lt_plan *plan, int node, struct lt_cost_node *out)
-{
+void lt_node_cost(const struct lt_graph *g, const struct lt_plan *plan, int node, struct lt_cost_node *out) {
     const struct lt_node *n = &g->node[node];
     struct lt_cost_node c = {0};
     struct tensor t;
@@ -86,15 +77,15 @@ void lt_node_cost(const struct lt_graph *g, const struct lt_plan *plan, int node
     }
     if (n->op != LT_OP_INPUT && !lt_node_in_place(g, node)) {
         c.read_bytes = stored_bytes(g, plan, node);
-        for (int k = 0; k < n->n_in; k++) c.read_bytes += lt_shape_count(&g->node[n->in[k]].out) * (plan && plan->is_int8[node] ? 1 : 4);
+        for (int k = 0; k < n->n_in; k++)
+            c.read_bytes += lt_shape_count(&g->node[n->in[k]].out) * (plan && plan->is_int8[node] ? 1 : 4);
         t = tensor_of(g, plan, node);
         c.written_bytes = lt_shape_count(&n->out) * element_bytes(&t);
     }
     *out = c;
 }
 
-void lt_graph_cost(const struct lt_graph *g, const struct lt_plan *plan, struct lt_cost *out)
-{
+void lt_graph_cost(const struct lt_graph *g, const struct lt_plan *plan, struct lt_cost *out) {
     struct lt_cost c = {0};
     struct lt_cost_node nc;
     int64_t live = 0;
@@ -119,10 +110,12 @@ void lt_graph_cost(const struct lt_graph *g, const struct lt_plan *plan, struct 
             int r = root(g, n->in[k]);
 
             t = tensor_of(g, plan, r);
-            if (t.end == i && !(k == 1 && root(g, n->in[0]) == r)) live -= lt_shape_count(&g->node[r].out) * element_bytes(&t);
+            if (t.end == i && !(k == 1 && root(g, n->in[0]) == r))
+                live -= lt_shape_count(&g->node[r].out) * element_bytes(&t);
         }
         t = tensor_of(g, plan, i);
-        if (t.end == i && n->n_readers == 0 && !lt_node_in_place(g, i)) live -= lt_shape_count(&n->out) * element_bytes(&t);
+        if (t.end == i && n->n_readers == 0 && !lt_node_in_place(g, i))
+            live -= lt_shape_count(&n->out) * element_bytes(&t);
     }
     *out = c;
 }

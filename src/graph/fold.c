@@ -1,8 +1,9 @@
 /*
  * Batch norm folded into the layer before it, as every deployment does:
- *   y = gamma * (conv(x) + b - mean) / sqrt(var + eps) + beta = conv'(x) + b',   w' = w * k, b' = (b - mean) * k + beta, k = gamma / sqrt(var + eps)
- * (Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, section 3.2).
- * Computed in double and rounded once. A BN that has no layer of its own to fold into becomes a 1x1 depthwise convolution.
+ *   y = gamma * (conv(x) + b - mean) / sqrt(var + eps) + beta = conv'(x) + b',   w' = w * k, b' = (b - mean) * k +
+ * beta, k = gamma / sqrt(var + eps) (Jacob et al., "Quantization and Training of Neural Networks for Efficient
+ * Integer-Arithmetic-Only Inference", CVPR 2018, section 3.2). Computed in double and rounded once. A BN that has no
+ * layer of its own to fold into becomes a 1x1 depthwise convolution.
  */
 #include <math.h>
 #include <string.h>
@@ -10,8 +11,7 @@
 #include "lathe/mem.h"
 #include "graph/ops.h"
 
-int lt_bn_target(const struct lt_graph *g, int bn)
-{
+int lt_bn_target(const struct lt_graph *g, int bn) {
     int x = g->node[bn].in[0];
 
     if (g->node[x].n_readers != 1) return bn;
@@ -20,8 +20,8 @@ int lt_bn_target(const struct lt_graph *g, int bn)
 }
 
 /* Structure: target[i] of a BN as above, map[i] = new node of old node i. */
-static lt_status fold_structure(const struct lt_graph *g, const int *target, int *map, struct lt_graph **out, struct lt_err *e)
-{
+static lt_status fold_structure(const struct lt_graph *g, const int *target, int *map, struct lt_graph **out,
+                                struct lt_err *e) {
     struct lt_graph *f = NULL;
     lt_status s = lt_graph_new(g->name, &f, e);
 
@@ -32,26 +32,53 @@ static lt_status fold_structure(const struct lt_graph *g, const int *target, int
         bool bias = n->n_params > 1;
 
         switch (n->op) {
-        case LT_OP_INPUT: map[i] = lt_graph_input(f, n->name, c, (int)n->out.d[2], (int)n->out.d[3]); break;
+        case LT_OP_INPUT:
+            map[i] = lt_graph_input(f, n->name, c, (int)n->out.d[2], (int)n->out.d[3]);
+            break;
         case LT_OP_CONV:
             for (int j = i + 1; j < g->n_nodes && !bias; j++) bias = g->node[j].op == LT_OP_BN && target[j] == i;
-            map[i] = lt_graph_conv(f, n->name, a, &(struct lt_conv_attr){.out = c, .kernel = n->kernel, .stride = n->stride, .groups = n->groups,
-                                                                         .pad = n->pad ? n->pad : LT_PAD_VALID, .bias = bias});
+            map[i] = lt_graph_conv(f, n->name, a,
+                                   &(struct lt_conv_attr){.out = c,
+                                                          .kernel = n->kernel,
+                                                          .stride = n->stride,
+                                                          .groups = n->groups,
+                                                          .pad = n->pad ? n->pad : LT_PAD_VALID,
+                                                          .bias = bias});
             break;
         case LT_OP_BN:
             map[i] = a;
             if (target[i] == i)
-                map[i] = lt_graph_conv(f, n->name, a, &(struct lt_conv_attr){.out = c, .kernel = 1, .stride = 1, .groups = c, .pad = LT_PAD_VALID, .bias = true});
+                map[i] = lt_graph_conv(
+                    f, n->name, a,
+                    &(struct lt_conv_attr){
+                        .out = c, .kernel = 1, .stride = 1, .groups = c, .pad = LT_PAD_VALID, .bias = true});
             break;
-        case LT_OP_LINEAR: map[i] = lt_graph_linear(f, n->name, a, c); break;
-        case LT_OP_ACT: map[i] = lt_graph_act(f, n->name, a, n->act); break;
-        case LT_OP_POOL: map[i] = lt_graph_pool(f, n->name, a, n->pool, n->kernel, n->stride, n->pad); break;
-        case LT_OP_GAP: map[i] = lt_graph_gap(f, n->name, a); break;
-        case LT_OP_ADD: map[i] = lt_graph_add(f, n->name, a, b); break;
-        case LT_OP_MUL: map[i] = lt_graph_mul(f, n->name, a, b); break;
-        case LT_OP_FLATTEN: map[i] = lt_graph_flatten(f, n->name, a); break;
-        case LT_OP_SOFTMAX: map[i] = lt_graph_softmax(f, n->name, a); break;
-        case LT_N_OPS: LT_BUG("node %d of graph '%s' has no operator", i, g->name);
+        case LT_OP_LINEAR:
+            map[i] = lt_graph_linear(f, n->name, a, c);
+            break;
+        case LT_OP_ACT:
+            map[i] = lt_graph_act(f, n->name, a, n->act);
+            break;
+        case LT_OP_POOL:
+            map[i] = lt_graph_pool(f, n->name, a, n->pool, n->kernel, n->stride, n->pad);
+            break;
+        case LT_OP_GAP:
+            map[i] = lt_graph_gap(f, n->name, a);
+            break;
+        case LT_OP_ADD:
+            map[i] = lt_graph_add(f, n->name, a, b);
+            break;
+        case LT_OP_MUL:
+            map[i] = lt_graph_mul(f, n->name, a, b);
+            break;
+        case LT_OP_FLATTEN:
+            map[i] = lt_graph_flatten(f, n->name, a);
+            break;
+        case LT_OP_SOFTMAX:
+            map[i] = lt_graph_softmax(f, n->name, a);
+            break;
+        case LT_N_OPS:
+            LT_BUG("node %d of graph '%s' has no operator", i, g->name);
         }
     }
     lt_graph_output(f, map[g->output]);
@@ -63,8 +90,8 @@ static lt_status fold_structure(const struct lt_graph *g, const int *target, int
     return LT_OK;
 }
 
-static void fold_values(const struct lt_graph *g, const struct lt_weights *w, const int *target, const int *map, const struct lt_graph *f, struct lt_weights *fw)
-{
+static void fold_values(const struct lt_graph *g, const struct lt_weights *w, const int *target, const int *map,
+                        const struct lt_graph *f, struct lt_weights *fw) {
     for (int i = 0; i < g->n_nodes; i++) {
         const struct lt_node *n = &g->node[i];
 
@@ -72,12 +99,15 @@ static void fold_values(const struct lt_graph *g, const struct lt_weights *w, co
             const struct lt_node *t = &f->node[map[i]];
 
             for (int k = 0; k < n->n_params; k++)
-                memcpy(fw->data[t->param[k]], w->data[n->param[k]], (size_t)g->param[n->param[k]].count * sizeof(float));
+                memcpy(fw->data[t->param[k]], w->data[n->param[k]],
+                       (size_t)g->param[n->param[k]].count * sizeof(float));
         } else if (n->op == LT_OP_BN) {
             const struct lt_node *t = &f->node[map[target[i]]];
             float *tw = fw->data[t->param[0]], *tb = fw->data[t->param[1]];
-            const float *gamma = w->data[n->param[0]], *beta = w->data[n->param[1]], *mean = w->data[n->param[2]], *var = w->data[n->param[3]];
-            int64_t channels = n->out.d[1], row = f->param[t->param[0]].count / channels; /* weights of one output channel */
+            const float *gamma = w->data[n->param[0]], *beta = w->data[n->param[1]], *mean = w->data[n->param[2]],
+                        *var = w->data[n->param[3]];
+            int64_t channels = n->out.d[1],
+                    row = f->param[t->param[0]].count / channels; /* weights of one output channel */
 
             for (int64_t c = 0; c < channels; c++) {
                 double k = gamma[c] / sqrt((double)var[c] + n->eps);
@@ -90,8 +120,8 @@ static void fold_values(const struct lt_graph *g, const struct lt_weights *w, co
     }
 }
 
-lt_status lt_graph_fold_bn(const struct lt_graph *g, const struct lt_weights *w, struct lt_graph **out_g, struct lt_weights **out_w, struct lt_err *e)
-{
+lt_status lt_graph_fold_bn(const struct lt_graph *g, const struct lt_weights *w, struct lt_graph **out_g,
+                           struct lt_weights **out_w, struct lt_err *e) {
     struct lt_graph *f = NULL;
     struct lt_weights *fw = NULL;
     int *target = lt_malloc(2 * (size_t)g->n_nodes * sizeof(*target)), *map;

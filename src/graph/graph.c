@@ -1,6 +1,6 @@
 /*
- * The graph and its builders. A graph is plain data in one arena; builders append nodes in topological order, infer shapes at once
- * and keep the first error until lt_graph_finish reports it.
+ * The graph and its builders. A graph is plain data in one arena; builders append nodes in topological order, infer
+ * shapes at once and keep the first error until lt_graph_finish reports it.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,8 +12,7 @@
 
 #define BN_EPS 1e-5f
 
-lt_status lt_graph_new(const char *name, struct lt_graph **out, struct lt_err *e)
-{
+lt_status lt_graph_new(const char *name, struct lt_graph **out, struct lt_err *e) {
     struct lt_arena *arena = lt_arena_new();
     struct lt_graph *g = arena ? lt_arena_alloc(arena, sizeof(*g)) : NULL;
     char *copy = g ? lt_arena_strdup(arena, name) : NULL;
@@ -29,15 +28,13 @@ lt_status lt_graph_new(const char *name, struct lt_graph **out, struct lt_err *e
     return LT_OK;
 }
 
-void lt_graph_free(struct lt_graph *g)
-{
+void lt_graph_free(struct lt_graph *g) {
     if (g) lt_arena_free(g->arena);
 }
 
 /* Keeps the first error only: later ones are consequences. Always returns -1. */
 static int stick(struct lt_graph *g, lt_status s, const char *fmt, ...) LT_PRINTF(3, 4);
-static int stick(struct lt_graph *g, lt_status s, const char *fmt, ...)
-{
+static int stick(struct lt_graph *g, lt_status s, const char *fmt, ...) {
     va_list ap;
 
     if (g->err.status) return -1;
@@ -47,9 +44,9 @@ static int stick(struct lt_graph *g, lt_status s, const char *fmt, ...)
     return -1;
 }
 
-/* An array in the arena with room for one more; the old one stays behind (at most as much again, and it dies with the graph). */
-static void *grown(struct lt_arena *a, void *old, int n, int *cap, size_t size)
-{
+/* An array in the arena with room for one more; the old one stays behind (at most as much again, and it dies with the
+ * graph). */
+static void *grown(struct lt_arena *a, void *old, int n, int *cap, size_t size) {
     int want = *cap ? *cap * 2 : 64;
     void *p;
 
@@ -61,8 +58,7 @@ static void *grown(struct lt_arena *a, void *old, int n, int *cap, size_t size)
 }
 
 /* Checks inputs, infers the shape and appends. */
-static int append(struct lt_graph *g, const char *name, const struct lt_node *proto)
-{
+static int append(struct lt_graph *g, const char *name, const struct lt_node *proto) {
     const struct lt_op_info *op = &lt_op_table[proto->op];
     struct lt_node n = *proto;
     void *p;
@@ -72,19 +68,20 @@ static int append(struct lt_graph *g, const char *name, const struct lt_node *pr
     if (!g->n_nodes && proto->op != LT_OP_INPUT) return stick(g, LT_EINVAL, "%s: the input node must come first", name);
     n.n_in = op->n_in;
     for (int i = 0; i < n.n_in; i++) {
-        if (n.in[i] < 0 || n.in[i] >= g->n_nodes) return stick(g, LT_EINVAL, "%s: input %d is node %d, which does not exist", name, i, n.in[i]);
+        if (n.in[i] < 0 || n.in[i] >= g->n_nodes)
+            return stick(g, LT_EINVAL, "%s: input %d is node %d, which does not exist", name, i, n.in[i]);
     }
     if (!(n.name = lt_arena_strdup(g->arena, name))) return stick(g, LT_ENOMEM, "%s: out of memory", name);
     if (op->shape && op->shape(g, &n, &g->err)) return -1;
-    if (!(p = grown(g->arena, g->node, g->n_nodes, &g->cap_nodes, sizeof(n)))) return stick(g, LT_ENOMEM, "%s: out of memory", name);
+    if (!(p = grown(g->arena, g->node, g->n_nodes, &g->cap_nodes, sizeof(n))))
+        return stick(g, LT_ENOMEM, "%s: out of memory", name);
     g->node = p;
     g->node[g->n_nodes] = n;
     return g->n_nodes++;
 }
 
 /* Adds a parameter to the last node; false after an error. dim: 1 to 4 positive numbers. */
-static bool add_param(struct lt_graph *g, int node, enum lt_param_role role, int n_dims, const int64_t *dim)
-{
+static bool add_param(struct lt_graph *g, int node, enum lt_param_role role, int n_dims, const int64_t *dim) {
     static const char *const suffix[] = {"weight", "bias", "gamma", "beta", "mean", "var"};
     struct lt_node *n = &g->node[node];
     size_t len = strlen(n->name) + strlen(suffix[role]) + 2;
@@ -110,21 +107,26 @@ static bool add_param(struct lt_graph *g, int node, enum lt_param_role role, int
     return true;
 }
 
-int lt_graph_input(struct lt_graph *g, const char *name, int channels, int height, int width)
-{
+int lt_graph_input(struct lt_graph *g, const char *name, int channels, int height, int width) {
     struct lt_node n = {.op = LT_OP_INPUT, .out = {{1, channels, height, width}}};
 
     if (g->err.status) return -1;
     if (g->n_nodes) return stick(g, LT_EINVAL, "%s: a graph has one input, and it comes first", name);
     if (channels < 1 || height < 1 || width < 1 || channels > 65536 || height > 65536 || width > 65536)
-        return stick(g, LT_EINVAL, "%s: input shape [1,%d,%d,%d]: each must be in 1..65536", name, channels, height, width);
+        return stick(g, LT_EINVAL, "%s: input shape [1,%d,%d,%d]: each must be in 1..65536", name, channels, height,
+                     width);
     return append(g, name, &n);
 }
 
-int lt_graph_conv(struct lt_graph *g, const char *name, int in, const struct lt_conv_attr *a)
-{
+int lt_graph_conv(struct lt_graph *g, const char *name, int in, const struct lt_conv_attr *a) {
     int pad = a->pad == LT_PAD_VALID ? 0 : a->pad <= 0 ? a->kernel / 2 : a->pad;
-    struct lt_node n = {.op = LT_OP_CONV, .in = {in}, .kernel = a->kernel, .stride = a->stride, .pad = pad, .groups = a->groups, .out = {{1, a->out, 0, 0}}};
+    struct lt_node n = {.op = LT_OP_CONV,
+                        .in = {in},
+                        .kernel = a->kernel,
+                        .stride = a->stride,
+                        .pad = pad,
+                        .groups = a->groups,
+                        .out = {{1, a->out, 0, 0}}};
     int i = append(g, name, &n);
 
     if (i < 0) return -1;
@@ -133,30 +135,28 @@ int lt_graph_conv(struct lt_graph *g, const char *name, int in, const struct lt_
     return i;
 }
 
-int lt_graph_bn(struct lt_graph *g, const char *name, int in)
-{
+int lt_graph_bn(struct lt_graph *g, const char *name, int in) {
     struct lt_node n = {.op = LT_OP_BN, .in = {in}, .eps = BN_EPS};
     int i = append(g, name, &n);
 
     if (i < 0) return -1;
     const int64_t c = g->node[i].out.d[1];
-    if (!add_param(g, i, LT_PARAM_GAMMA, 1, &c) || !add_param(g, i, LT_PARAM_BETA, 1, &c) || !add_param(g, i, LT_PARAM_MEAN, 1, &c) ||
-        !add_param(g, i, LT_PARAM_VAR, 1, &c))
+    if (!add_param(g, i, LT_PARAM_GAMMA, 1, &c) || !add_param(g, i, LT_PARAM_BETA, 1, &c) ||
+        !add_param(g, i, LT_PARAM_MEAN, 1, &c) || !add_param(g, i, LT_PARAM_VAR, 1, &c))
         return -1;
     return i;
 }
 
-int lt_graph_act(struct lt_graph *g, const char *name, int in, enum lt_act act)
-{
+int lt_graph_act(struct lt_graph *g, const char *name, int in, enum lt_act act) {
     struct lt_node n = {.op = LT_OP_ACT, .in = {in}, .act = act};
 
     if (act == LT_ACT_NONE) return g->err.status ? -1 : in;
-    if ((int)act < 0 || act >= LT_N_ACTS) return stick(g, LT_EINVAL, "%s: activation %d does not exist", name, (int)act);
+    if ((int)act < 0 || act >= LT_N_ACTS)
+        return stick(g, LT_EINVAL, "%s: activation %d does not exist", name, (int)act);
     return append(g, name, &n);
 }
 
-int lt_graph_linear(struct lt_graph *g, const char *name, int in, int out_features)
-{
+int lt_graph_linear(struct lt_graph *g, const char *name, int in, int out_features) {
     struct lt_node n = {.op = LT_OP_LINEAR, .in = {in}, .out = {{1, out_features, 0, 0}}};
     int i = append(g, name, &n);
 
@@ -166,38 +166,33 @@ int lt_graph_linear(struct lt_graph *g, const char *name, int in, int out_featur
     return i;
 }
 
-int lt_graph_pool(struct lt_graph *g, const char *name, int in, enum lt_pool pool, int kernel, int stride, int pad)
-{
-    return append(g, name, &(struct lt_node){.op = LT_OP_POOL, .in = {in}, .pool = pool, .kernel = kernel, .stride = stride, .pad = pad});
+int lt_graph_pool(struct lt_graph *g, const char *name, int in, enum lt_pool pool, int kernel, int stride, int pad) {
+    return append(
+        g, name,
+        &(struct lt_node){.op = LT_OP_POOL, .in = {in}, .pool = pool, .kernel = kernel, .stride = stride, .pad = pad});
 }
 
-int lt_graph_gap(struct lt_graph *g, const char *name, int in)
-{
+int lt_graph_gap(struct lt_graph *g, const char *name, int in) {
     return append(g, name, &(struct lt_node){.op = LT_OP_GAP, .in = {in}});
 }
 
-int lt_graph_add(struct lt_graph *g, const char *name, int a, int b)
-{
+int lt_graph_add(struct lt_graph *g, const char *name, int a, int b) {
     return append(g, name, &(struct lt_node){.op = LT_OP_ADD, .in = {a, b}});
 }
 
-int lt_graph_mul(struct lt_graph *g, const char *name, int a, int b)
-{
+int lt_graph_mul(struct lt_graph *g, const char *name, int a, int b) {
     return append(g, name, &(struct lt_node){.op = LT_OP_MUL, .in = {a, b}});
 }
 
-int lt_graph_flatten(struct lt_graph *g, const char *name, int in)
-{
+int lt_graph_flatten(struct lt_graph *g, const char *name, int in) {
     return append(g, name, &(struct lt_node){.op = LT_OP_FLATTEN, .in = {in}});
 }
 
-int lt_graph_softmax(struct lt_graph *g, const char *name, int in)
-{
+int lt_graph_softmax(struct lt_graph *g, const char *name, int in) {
     return append(g, name, &(struct lt_node){.op = LT_OP_SOFTMAX, .in = {in}});
 }
 
-void lt_graph_output(struct lt_graph *g, int node)
-{
+void lt_graph_output(struct lt_graph *g, int node) {
     if (g->err.status) return;
     if (node < 0 || node >= g->n_nodes)
         stick(g, LT_EINVAL, "graph '%s': output is node %d, which does not exist", g->name, node);
@@ -205,13 +200,9 @@ void lt_graph_output(struct lt_graph *g, int node)
         g->output = node;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
-static void check_names(struct lt_graph *g)
-{
+static void check_names(struct lt_graph *g) {
     const char **names = lt_malloc((size_t)g->n_nodes * sizeof(*names));
 
     if (!names) {
@@ -229,8 +220,7 @@ static void check_names(struct lt_graph *g)
     lt_free(names);
 }
 
-lt_status lt_graph_finish(struct lt_graph *g, struct lt_err *e)
-{
+lt_status lt_graph_finish(struct lt_graph *g, struct lt_err *e) {
     if (!g->err.status && g->output < 0) stick(g, LT_EINVAL, "graph '%s' has no output", g->name);
     if (!g->err.status) check_names(g);
     if (g->err.status) return lt_fail(e, g->err.status, "%s", g->err.msg);
@@ -248,16 +238,14 @@ lt_status lt_graph_finish(struct lt_graph *g, struct lt_err *e)
     return LT_OK;
 }
 
-int lt_graph_find(const struct lt_graph *g, const char *node_name)
-{
+int lt_graph_find(const struct lt_graph *g, const char *node_name) {
     for (int i = 0; i < g->n_nodes; i++) {
         if (!strcmp(g->node[i].name, node_name)) return i;
     }
     return -1;
 }
 
-int lt_graph_find_param(const struct lt_graph *g, const char *param_name)
-{
+int lt_graph_find_param(const struct lt_graph *g, const char *param_name) {
     for (int i = 0; i < g->n_params; i++) {
         if (!strcmp(g->param[i].name, param_name)) return i;
     }

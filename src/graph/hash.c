@@ -1,13 +1,13 @@
 /*
- * Hash of what a network computes and costs, whatever its nodes are called and in whichever topological order they stand: each node is hashed from
- * its attributes, shape and the hashes of its inputs (those of ADD commute), and the graph is the sum of its nodes and its output.
+ * Hash of what a network computes and costs, whatever its nodes are called and in whichever topological order they
+ * stand: each node is hashed from its attributes, shape and the hashes of its inputs (those of ADD commute), and the
+ * graph is the sum of its nodes and its output.
  */
 #include "lathe/graph.h"
 #include "lathe/mem.h"
 #include "graph/ops.h"
 
-static uint64_t node_hash(const struct lt_graph *g, const struct lt_node *n, const uint64_t *h)
-{
+static uint64_t node_hash(const struct lt_graph *g, const struct lt_node *n, const uint64_t *h) {
     uint64_t z = lt_mix64(0x6c61746865ull, (uint64_t)n->op);
 
     z = lt_mix64(z, (uint64_t)n->act);
@@ -23,11 +23,11 @@ static uint64_t node_hash(const struct lt_graph *g, const struct lt_node *n, con
     return z;
 }
 
-uint64_t lt_graph_hash(const struct lt_graph *g)
-{
+uint64_t lt_graph_hash(const struct lt_graph *g) {
     uint64_t small[256], sum = 0, z, *h = small;
 
-    if (g->n_nodes > 256 && !(h = lt_malloc((size_t)g->n_nodes * sizeof(*h)))) LT_BUG("out of memory for the hash of %d nodes", g->n_nodes);
+    if (g->n_nodes > 256 && !(h = lt_malloc((size_t)g->n_nodes * sizeof(*h))))
+        LT_BUG("out of memory for the hash of %d nodes", g->n_nodes);
     for (int i = 0; i < g->n_nodes; i++) {
         h[i] = node_hash(g, &g->node[i], h);
         sum += h[i];

@@ -1,6 +1,6 @@
 /*
- * The table of operators: everything that is said once about each of them. An operator is added here, in enum lt_op, in the
- * builders (graph.c), the costs (cost.c) and the runtime's backends; the conformance tests then find it.
+ * The table of operators: everything that is said once about each of them. An operator is added here, in enum lt_op, in
+ * the builders (graph.c), the costs (cost.c) and the runtime's backends; the conformance tests then find it.
  */
 #include <string.h>
 #include "graph/ops.h"
@@ -24,18 +24,11 @@ static const char *const act_names[LT_N_ACTS] = {
     [LT_ACT_HSIGMOID] = "hsigmoid", [LT_ACT_SIGMOID] = "sigmoid", [LT_ACT_SILU] = "silu",   [LT_ACT_TANH] = "tanh",
 };
 
-const char *lt_op_name(enum lt_op op)
-{
-    return (int)op >= 0 && op < LT_N_OPS ? lt_op_table[op].name : "?";
-}
+const char *lt_op_name(enum lt_op op) { return (int)op >= 0 && op < LT_N_OPS ? lt_op_table[op].name : "?"; }
 
-const char *lt_act_name(enum lt_act a)
-{
-    return (int)a >= 0 && a < LT_N_ACTS ? act_names[a] : "?";
-}
+const char *lt_act_name(enum lt_act a) { return (int)a >= 0 && a < LT_N_ACTS ? act_names[a] : "?"; }
 
-bool lt_act_parse(const char *name, enum lt_act *out)
-{
+bool lt_act_parse(const char *name, enum lt_act *out) {
     for (int i = 0; i < LT_N_ACTS; i++) {
         if (!strcmp(name, act_names[i])) {
             *out = (enum lt_act)i;

@@ -4,8 +4,7 @@
 #include "lathe/mem.h"
 #include "graph/ops.h"
 
-static lt_status plan_alloc(int n, struct lt_plan **out, struct lt_err *e)
-{
+static lt_status plan_alloc(int n, struct lt_plan **out, struct lt_err *e) {
     struct lt_plan *p = lt_calloc(1, sizeof(*p));
     size_t count = n > 0 ? (size_t)n : 1;
 
@@ -22,16 +21,14 @@ static lt_status plan_alloc(int n, struct lt_plan **out, struct lt_err *e)
     return LT_OK;
 }
 
-lt_status lt_plan_new(const struct lt_graph *g, struct lt_plan **out, struct lt_err *e)
-{
+lt_status lt_plan_new(const struct lt_graph *g, struct lt_plan **out, struct lt_err *e) {
     lt_status s = plan_alloc(g->n_nodes, out, e);
 
     if (!s) (*out)->weight_qmax = 127;
     return s;
 }
 
-lt_status lt_plan_copy(const struct lt_plan *p, struct lt_plan **out, struct lt_err *e)
-{
+lt_status lt_plan_copy(const struct lt_plan *p, struct lt_plan **out, struct lt_err *e) {
     struct lt_plan *c;
     lt_status s = plan_alloc(p->n_nodes, &c, e);
 
@@ -43,8 +40,7 @@ lt_status lt_plan_copy(const struct lt_plan *p, struct lt_plan **out, struct lt_
     return LT_OK;
 }
 
-void lt_plan_free(struct lt_plan *p)
-{
+void lt_plan_free(struct lt_plan *p) {
     if (!p) return;
     lt_free(p->is_int8);
     lt_free(p->out);
@@ -52,8 +48,7 @@ void lt_plan_free(struct lt_plan *p)
 }
 
 /* A plan without int8 nodes runs like no plan at all, whatever scales were observed: both hash to 0. */
-uint64_t lt_plan_hash(const struct lt_plan *p)
-{
+uint64_t lt_plan_hash(const struct lt_plan *p) {
     uint64_t h = 1;
     bool any = false;
 

@@ -5,13 +5,9 @@
 
 #define ALIGN_FLOATS 16 /* 64 bytes: a cache line, a 512-bit vector */
 
-static int64_t padded(int64_t n)
-{
-    return (n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
-}
+static int64_t padded(int64_t n) { return (n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS; }
 
-lt_status lt_weights_new(const struct lt_graph *g, struct lt_weights **out, struct lt_err *e)
-{
+lt_status lt_weights_new(const struct lt_graph *g, struct lt_weights **out, struct lt_err *e) {
     struct lt_weights *w = lt_calloc(1, sizeof(*w));
     int64_t at = 0;
 
@@ -33,8 +29,7 @@ nomem:
     return lt_fail(e, LT_ENOMEM, "weights of graph '%s': out of memory", g->name);
 }
 
-void lt_weights_free(struct lt_weights *w)
-{
+void lt_weights_free(struct lt_weights *w) {
     if (!w) return;
     lt_free(w->storage);
     lt_free(w->data);

@@ -7,11 +7,10 @@
 #include "lathe/graph.h"
 #include "lathe/buf.h"
 #include "lathe/json.h"
+#include "lathe/onnx.h"
 #ifdef __cplusplus
 extern "C" {
 #endif
-/* ONNX bytes; softmax not added: output "logits" [N,classes], input "image" [N,C,H,W]. LT_EUNAVAIL without protobuf-c. plan NULL = f32. Deterministic bytes. */
-lt_status lt_onnx_write(const struct lt_graph *folded, const struct lt_weights *w, const struct lt_plan *plan, const char *producer_note, struct lt_buf *out, struct lt_err *e);
 struct lt_deploy_info {                                   /* NaN / NULL = unknown, written as null */
     const char *arch, *space, *data, *experiment, *device_json, *runtime;
     uint64_t seed; double accuracy_test, accuracy_f32_test, accuracy_validation, predicted_ms, measured_ms, measured_lo_ms, measured_hi_ms, f32_measured_ms, size_bytes;

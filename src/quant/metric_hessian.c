@@ -1,7 +1,7 @@
 /*
  * Sensitivity by curvature: |trace(H_ii)| / n_i * ||w_i - Q(w_i)||^2, the second-order estimate of what rounding layer i costs in loss.
- * Sources: Dong et al., "HAWQ-V2: Hessian aware trace-weighted quantization", NeurIPS 2020 (trace times squared error); Hutchinson, "A stochastic estimator of the
- * trace of the influence matrix", 1990 (Rademacher probes). Schaefer et al., arXiv 2302.01382, use the mean trace without the error.
+ * Sources: Dong et al., "HAWQ-V2: Hessian aware trace-weighted quantization", NeurIPS 2020 (trace times squared error); Hutchinson,
+ * "A stochastic estimator of the trace of the influence matrix", 1990 (Rademacher probes). Schaefer et al., arXiv 2302.01382, use the mean trace without the error.
  *
  * H v is a central difference of gradients along v, through a training session on the folded graph. A probe covers all layers at
  * once: v_i' (H v)_i = v_i' H_ii v_i + terms with v_i' H_ij v_j, whose mean is zero. Each layer's part of v is scaled to its own weights, so
@@ -13,7 +13,8 @@
 #include "lathe/rng.h"
 #include "quant/quant_priv.h"
 
-#define STEP 5e-3                                        /* of a layer's root mean square weight: rounding error of f32 gradients falls, curvature's change rises with it */
+/* Of a layer's root mean square weight: with it the rounding error of f32 gradients falls and the change of curvature along the way rises. */
+#define STEP 5e-3
 #define BATCH 64
 
 struct work {
@@ -62,7 +63,8 @@ static void move(struct work *k, const struct lt_quant_job *job, int probe, cons
     }
 }
 
-lt_status lt_quant_hessian_trace(const struct lt_quant_job *job, const struct lt_qimages *im, int probes, const int *layer, int n, double *trace, struct lt_err *e)
+lt_status lt_quant_hessian_trace(const struct lt_quant_job *job, const struct lt_qimages *im, int probes, const int *layer, int n, double *trace,
+                                 struct lt_err *e)
 {
     const struct lt_graph *g = job->graph;
     struct work k = {.g = g, .classes = (int)lt_shape_count(&g->node[g->output].out)};

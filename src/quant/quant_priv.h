@@ -9,7 +9,8 @@ struct lt_observer {
     double range;                                        /* a power of two above every magnitude seen; 0 before the first */
     float min, max;
     int64_t n, n_zero;
-    int64_t bin[2][LT_OBSERVER_BINS];                    /* [0] positive, [1] negative: bin i holds magnitudes in [i, i+1) * range / BINS; zeros are in n_zero only */
+    /* [0] positive, [1] negative: bin i holds magnitudes in [i, i+1) * range / BINS; zeros are in n_zero only. */
+    int64_t bin[2][LT_OBSERVER_BINS];
 };
 void lt_observer_init(struct lt_observer *o);
 bool lt_observer_add(struct lt_observer *o, const float *x, int64_t n); /* false: a value was not finite (the rest is not read) */
@@ -34,7 +35,8 @@ int lt_quant_weight_param(const struct lt_graph *g, int layer);       /* index i
 /* Sum of squared int8 rounding errors of a layer's weights, with its scales as lathe/graph.h defines them. */
 double lt_quant_weight_error(const struct lt_quant_job *job, int layer);
 /* Mean of v'Hv over Rademacher probes restricted to each layer's weights: an unbiased estimate of trace(H_ii) of the mean loss on the images. */
-lt_status lt_quant_hessian_trace(const struct lt_quant_job *job, const struct lt_qimages *im, int probes, const int *layer, int n, double *trace, struct lt_err *e);
+lt_status lt_quant_hessian_trace(const struct lt_quant_job *job, const struct lt_qimages *im, int probes, const int *layer, int n, double *trace,
+                                 struct lt_err *e);
 
 /* ---- search: bisect.c, greedy.c, order.c, search.c ---- */
 struct lt_qsearch {

@@ -64,7 +64,7 @@ static lt_status memory_peak(double seconds, double *bytes_s, struct lt_err *e)
     float *v = lt_calloc((size_t)TRIAD * 3, sizeof(*v));
     if (!v) return lt_fail(e, LT_ENOMEM, "peak");
     float *restrict a = v;
-    const float *restrict b = v + TRIAD, *restrict c = v + 2 * (size_t)TRIAD;
+    const float *b = v + TRIAD, *c = v + 2 * (size_t)TRIAD;
     double end = lt_now_s() + seconds, best = 0;
     for (float scale = 1; lt_now_s() < end; scale += 1) {
         double t = lt_now_s();

@@ -9,6 +9,7 @@
 #ifndef LT_RUN_RUN_H
 #define LT_RUN_RUN_H
 #include "lathe/comm.h"
+#include "lathe/json.h"
 #include "lathe/ui.h"
 #include "run/experiment.h"
 
@@ -24,6 +25,9 @@ lt_status lt_run_experiment(const struct lt_experiment *x, struct lt_comm *comm,
 
 /* The end of a run for humans, out of dir/summary.json. */
 lt_status lt_summary_text(const char *dir, struct lt_buf *out, struct lt_err *e);
+
+/* Writes a parsed value again, as it was. */
+void lt_json_copy(struct lt_jw *w, const struct lt_json *j);
 
 /* What a run will take, found without running it; collective, but only rank 0 measures. */
 struct lt_estimate {

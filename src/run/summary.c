@@ -26,8 +26,7 @@ static bool true_of(const struct lt_json *obj, const char *key)
     return b && b->kind == LT_JSON_BOOL && b->b;
 }
 
-/* Copies a parsed value as it was. */
-static void copy(struct lt_jw *w, const struct lt_json *j)
+void lt_json_copy(struct lt_jw *w, const struct lt_json *j)
 {
     switch (j ? j->kind : LT_JSON_NULL) {
     case LT_JSON_NULL: lt_jw_null(w); break;
@@ -36,14 +35,14 @@ static void copy(struct lt_jw *w, const struct lt_json *j)
     case LT_JSON_STR: lt_jw_str(w, j->str); break;
     case LT_JSON_ARR:
         lt_jw_arr(w);
-        for (int i = 0; i < j->n; i++) copy(w, j->child[i]);
+        for (int i = 0; i < j->n; i++) lt_json_copy(w, j->child[i]);
         lt_jw_arr_end(w);
         break;
     case LT_JSON_OBJ:
         lt_jw_obj(w);
         for (int i = 0; i < j->n; i++) {
             lt_jw_key(w, j->child[i]->key);
-            copy(w, j->child[i]);
+            lt_json_copy(w, j->child[i]);
         }
         lt_jw_obj_end(w);
         break;
@@ -175,7 +174,7 @@ static void put_final(struct lt_jw *w, const struct lt_run *r)
     const struct lt_json *rec = lt_store_find(r->store, "final", NULL), *rows = list_of(rec, "rows"), *dep = lt_store_find(r->store, "deploy", NULL);
     lt_jw_key(w, "final");
     if (rows) {
-        copy(w, rows);
+        lt_json_copy(w, rows);
     } else {
         lt_jw_arr(w);
         lt_jw_arr_end(w);
@@ -189,7 +188,7 @@ static void put_final(struct lt_jw *w, const struct lt_run *r)
     lt_jw_obj(w);
     for (int i = 0; i < 5; i++) {
         lt_jw_key(w, keys[i]);
-        copy(w, lt_json_get(dep, keys[i]));
+        lt_json_copy(w, lt_json_get(dep, keys[i]));
     }
     lt_jw_obj_end(w);
 }
@@ -236,7 +235,7 @@ static void put_provenance(struct lt_jw *w, const struct lt_run *r)
     put_pair(w, "started", text_of(meta, "time"));
     if (dev) {
         lt_jw_init(&jw, &b);
-        copy(&jw, lt_json_get(dev, "device"));
+        lt_json_copy(&jw, lt_json_get(dev, "device"));
         put_pair(w, "device", b.data);
     }
     put_pair(w, "space hash", text_of(begin, "space_hash"));

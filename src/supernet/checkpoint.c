@@ -1,8 +1,9 @@
 /*
- * Checkpoints of a training: dir/step-NNNNNNNNNN.ltc, each whole or not at all, the newest two kept. Layout (machine byte order, which is marked):
- *   struct fixed; u32 length and text of the configuration (YAML flow map, compared key by key on resume so that a refusal
- *   can name what differs); log points; params [n_params]; velocity [n_params]; u32 CRC-32 of all before it.
- * Rank 0 writes and reads; on resume every rank gets rank 0's bytes, so a folder that other machines do not see is enough.
+ * Checkpoints of a training: dir/step-NNNNNNNNNN.ltc, each whole or not at all, the newest two kept. Layout (machine
+ * byte order, which is marked): struct fixed; u32 length and text of the configuration (YAML flow map, compared key by
+ * key on resume so that a refusal can name what differs); log points; params [n_params]; velocity [n_params]; u32
+ * CRC-32 of all before it. Rank 0 writes and reads; on resume every rank gets rank 0's bytes, so a folder that other
+ * machines do not see is enough.
  */
 #include "supernet/train_priv.h"
 #include "lathe/file.h"
@@ -44,21 +45,24 @@ static void config_text(const struct train_identity *id, struct lt_buf *out)
     lt_buf_printf(out, "\ndata: {flip: %s, crop: %lld}\n", id->aug->flip ? "true" : "false", (long long)id->aug->crop);
 }
 
-static lt_status compare_section(const char *path, const char *section, const struct lt_yaml *then, const struct lt_yaml *now,
-                                 struct lt_err *e)
+static lt_status compare_section(const char *path, const char *section, const struct lt_yaml *then,
+                                 const struct lt_yaml *now, struct lt_err *e)
 {
     const struct lt_yaml *a = lt_yaml_get(then, section), *b = lt_yaml_get(now, section);
     for (int i = 0; b && i < b->n; i++) {
         const struct lt_yaml *old = a ? lt_yaml_get(a, b->child[i]->key) : NULL;
         const char *was = old && old->text ? old->text : "absent", *is = b->child[i]->text ? b->child[i]->text : "";
         if (!ignored(b->child[i]->key) && strcmp(was, is))
-            return lt_fail(e, LT_EINVAL, "%s: was trained with %s: %s: %s, this run has %s; change it back or start in another folder", path, section,
-                           b->child[i]->key, was, is);
+            return lt_fail(
+                e, LT_EINVAL,
+                "%s: was trained with %s: %s: %s, this run has %s; change it back or start in another folder", path,
+                section, b->child[i]->key, was, is);
     }
     return LT_OK;
 }
 
-static lt_status compare_config(const char *path, const char *text, size_t len, const struct train_identity *id, struct lt_err *e)
+static lt_status compare_config(const char *path, const char *text, size_t len, const struct train_identity *id,
+                                struct lt_err *e)
 {
     struct lt_buf now = LT_BUF_INIT;
     struct lt_yaml *a = NULL, *b = NULL;
@@ -114,8 +118,8 @@ static char *path_of(const char *dir, int64_t step)
     return lt_asprintf("%s/step-%010" PRId64 ".ltc", dir, step);
 }
 
-lt_status checkpoint_write(const char *dir, const struct lt_supernet *sn, const struct train_state *t, const struct train_identity *id,
-                           char **path, struct lt_err *e)
+lt_status checkpoint_write(const char *dir, const struct lt_supernet *sn, const struct train_state *t,
+                           const struct train_identity *id, char **path, struct lt_err *e)
 {
     struct lt_buf b = LT_BUF_INIT, config = LT_BUF_INIT;
     char *name = path_of(dir, t->step);
@@ -125,9 +129,20 @@ lt_status checkpoint_write(const char *dir, const struct lt_supernet *sn, const 
     if (!name)
         return lt_fail(e, LT_ENOMEM, "checkpoint");
     config_text(id, &config);
-    struct fixed f = {.version = VERSION, .order = ORDER, .space_hash = lt_space_hash(sn->space), .data_hash = id->data_hash, .seed = id->seed,
-                      .n_params = sn->n_params, .step = t->step, .n_log = t->log.n, .sum_steps = t->sum_steps, .seconds = t->seconds,
-                      .sum_largest = t->sum_largest, .sum_smallest = t->sum_smallest, .sum_seconds = t->sum_seconds, .config_length = config.len};
+    struct fixed f = {.version = VERSION,
+                      .order = ORDER,
+                      .space_hash = lt_space_hash(sn->space),
+                      .data_hash = id->data_hash,
+                      .seed = id->seed,
+                      .n_params = sn->n_params,
+                      .step = t->step,
+                      .n_log = t->log.n,
+                      .sum_steps = t->sum_steps,
+                      .seconds = t->seconds,
+                      .sum_largest = t->sum_largest,
+                      .sum_smallest = t->sum_smallest,
+                      .sum_seconds = t->sum_seconds,
+                      .config_length = config.len};
     memcpy(f.magic, magic, 8);
     lt_buf_add(&b, &f, sizeof(f));
     lt_buf_add(&b, config.data, config.len);
@@ -142,7 +157,7 @@ lt_status checkpoint_write(const char *dir, const struct lt_supernet *sn, const 
     for (int i = KEEP; i < n; i++) {
         char *old = path_of(dir, step[i]);
         if (old)
-            unlink(old);                                  /* best effort: an extra old checkpoint harms nobody */
+            unlink(old); /* best effort: an extra old checkpoint harms nobody */
         lt_free(old);
     }
     lt_free(*path);
@@ -157,11 +172,14 @@ out:
 }
 
 /* Where the parts of a checkpoint lie in its bytes. */
-struct parts { struct fixed f; const char *config, *log, *params, *velocity; };
+struct parts {
+    struct fixed f;
+    const char *config, *log, *params, *velocity;
+};
 
 /* LT_EIO: torn or foreign, an older one may serve. LT_EINVAL: whole, but of another run. */
-static lt_status dissect(const char *path, const struct lt_buf *b, const struct lt_supernet *sn, const struct train_identity *id,
-                         struct parts *p, struct lt_err *e)
+static lt_status dissect(const char *path, const struct lt_buf *b, const struct lt_supernet *sn,
+                         const struct train_identity *id, struct parts *p, struct lt_err *e)
 {
     uint32_t crc;
     if (b->len < sizeof(p->f) + 4)
@@ -173,18 +191,24 @@ static lt_status dissect(const char *path, const struct lt_buf *b, const struct 
     if (crc != lt_crc32(0, b->data, b->len - 4))
         return lt_fail(e, LT_EIO, "%s: the checksum of its %zu bytes does not match", path, b->len);
     if (p->f.space_hash != lt_space_hash(sn->space) || p->f.n_params != sn->n_params)
-        return lt_fail(e, LT_EINVAL, "%s: was trained on another space than '%s' (hash %016" PRIx64 ", not %016" PRIx64 ")", path,
+        return lt_fail(e, LT_EINVAL,
+                       "%s: was trained on another space than '%s' (hash %016" PRIx64 ", not %016" PRIx64 ")", path,
                        lt_space_name(sn->space), p->f.space_hash, lt_space_hash(sn->space));
     if (p->f.n_log < 0 || p->f.n_log > INT32_MAX || p->f.config_length > b->len ||
         b->len != sizeof(p->f) + p->f.config_length + (size_t)p->f.n_log * sizeof(struct lt_train_point) +
-                  2 * (size_t)p->f.n_params * sizeof(float) + 4)
+                      2 * (size_t)p->f.n_params * sizeof(float) + 4)
         return lt_fail(e, LT_EIO, "%s: %zu bytes do not fit its header", path, b->len);
     if (p->f.seed != id->seed)
-        return lt_fail(e, LT_EINVAL, "%s: was trained with seed: %" PRIu64 ", this run has %" PRIu64 "; change it back or start in another folder",
+        return lt_fail(e, LT_EINVAL,
+                       "%s: was trained with seed: %" PRIu64 ", this run has %" PRIu64
+                       "; change it back or start in another folder",
                        path, p->f.seed, id->seed);
     if (p->f.data_hash != id->data_hash)
-        return lt_fail(e, LT_EINVAL, "%s: was trained on other data (files, validation, limit or split differ); change data: back or start in another "
-                       "folder", path);
+        return lt_fail(e, LT_EINVAL,
+                       "%s: was trained on other data (files, validation, limit or split differ); change data: back or "
+                       "start in another "
+                       "folder",
+                       path);
     p->config = b->data + sizeof(p->f);
     p->log = p->config + p->f.config_length;
     p->params = p->log + (size_t)p->f.n_log * sizeof(struct lt_train_point);
@@ -193,8 +217,8 @@ static lt_status dissect(const char *path, const struct lt_buf *b, const struct 
 }
 
 /* Rank 0: the bytes of the newest whole checkpoint; len 0 = none. A torn one is named and passed over. */
-static lt_status newest(const char *dir, const struct lt_supernet *sn, const struct train_identity *id, const struct lt_ui *ui,
-                        struct lt_buf *out, char **path, struct lt_err *e)
+static lt_status newest(const char *dir, const struct lt_supernet *sn, const struct train_identity *id,
+                        const struct lt_ui *ui, struct lt_buf *out, char **path, struct lt_err *e)
 {
     int64_t *step = NULL;
     int n = 0;
@@ -219,7 +243,8 @@ static lt_status newest(const char *dir, const struct lt_supernet *sn, const str
             st = lt_fail(e, bad, "%s", why.msg);
             goto out;
         }
-        lt_ui_say(ui, LT_UI_WARN, "checkpoint %s; %s", why.msg, i + 1 < n ? "using the previous one" : "training starts from the beginning");
+        lt_ui_say(ui, LT_UI_WARN, "checkpoint %s; %s", why.msg,
+                  i + 1 < n ? "using the previous one" : "training starts from the beginning");
     }
     lt_buf_clear(out);
     lt_free(*path);
@@ -229,8 +254,9 @@ out:
     return st;
 }
 
-lt_status checkpoint_resume(const char *dir, struct lt_supernet *sn, struct train_state *t, const struct train_identity *id,
-                            struct lt_comm *comm, const struct lt_ui *ui, char **path, bool *found, struct lt_err *e)
+lt_status checkpoint_resume(const char *dir, struct lt_supernet *sn, struct train_state *t,
+                            const struct train_identity *id, struct lt_comm *comm, const struct lt_ui *ui, char **path,
+                            bool *found, struct lt_err *e)
 {
     struct lt_buf b = LT_BUF_INIT;
     struct parts p;

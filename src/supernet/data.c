@@ -1,6 +1,7 @@
 /*
- * Data sets: options, reading by format, the split into train and validation by seed, statistics of the train part, and the hash that a
- * checkpoint compares. The test part is read elsewhere (data_test.c), on demand of the final step alone.
+ * Data sets: options, reading by format, the split into train and validation by seed, statistics of the train part, and
+ * the hash that a checkpoint compares. The test part is read elsewhere (data_test.c), on demand of the final step
+ * alone.
  */
 #include "supernet/data_priv.h"
 #include "lathe/file.h"
@@ -26,8 +27,7 @@ const struct lt_opt lt_data_opts[] = {
     {"channels", LT_OPT_INT, "", "1", 1, 4, offsetof(struct lt_data_cfg, channels), NULL, "channels (synthetic)"},
     {"size", LT_OPT_INT, "", "28", 4, DATA_MAX_SIDE, offsetof(struct lt_data_cfg, size), NULL,
      "height and width in pixels (synthetic)"},
-    {0}
-};
+    {0}};
 
 void data_raw_release(struct data_raw *r)
 {
@@ -38,18 +38,31 @@ void data_raw_release(struct data_raw *r)
 
 struct lt_data data_view(const struct data_raw *r, const int32_t *index, int n)
 {
-    return (struct lt_data){.n = n, .channels = r->channels, .height = r->height, .width = r->width, .classes = r->classes,
-                            .pixels = r->pixels, .labels = r->labels, .index = index};
+    return (struct lt_data){.n = n,
+                            .channels = r->channels,
+                            .height = r->height,
+                            .width = r->width,
+                            .classes = r->classes,
+                            .pixels = r->pixels,
+                            .labels = r->labels,
+                            .index = index};
 }
 
 lt_status data_read(const struct lt_data_cfg *cfg, uint64_t seed, bool test, struct data_raw *out, struct lt_err *e)
 {
     lt_status s;
     switch (cfg->format) {
-    case DATA_IDX: s = data_read_idx(cfg, test, out, e); break;
-    case DATA_CIFAR10: s = data_read_cifar10(cfg, test, out, e); break;
-    case DATA_SYNTHETIC: s = data_make_synthetic(cfg, seed, test, out, e); break;
-    default: return lt_fail(e, LT_EINVAL, "data: format %d is not one of idx, cifar10, synthetic", cfg->format);
+    case DATA_IDX:
+        s = data_read_idx(cfg, test, out, e);
+        break;
+    case DATA_CIFAR10:
+        s = data_read_cifar10(cfg, test, out, e);
+        break;
+    case DATA_SYNTHETIC:
+        s = data_make_synthetic(cfg, seed, test, out, e);
+        break;
+    default:
+        return lt_fail(e, LT_EINVAL, "data: format %d is not one of idx, cifar10, synthetic", cfg->format);
     }
     if (s)
         return s;

@@ -1,12 +1,15 @@
 /*
- * Batch assembly: crop, flip, normalise and bilinear resize (half-pixel centres, edges clamped) of uint8 images into [n,C,res,res] f32.
- * Pixels go through a table per channel; each source row is resized horizontally once, output rows blend two such rows. Nothing is
- * kept between calls: the tables cost about a microsecond.
+ * Batch assembly: crop, flip, normalise and bilinear resize (half-pixel centres, edges clamped) of uint8 images into
+ * [n,C,res,res] f32. Pixels go through a table per channel; each source row is resized horizontally once, output rows
+ * blend two such rows. Nothing is kept between calls: the tables cost about a microsecond.
  */
 #include "supernet/data_priv.h"
 #include <string.h>
 
-struct axis { int lo[DATA_MAX_SIDE], hi[DATA_MAX_SIDE]; float w[DATA_MAX_SIDE]; };   /* value = src[lo] + w * (src[hi] - src[lo]) */
+struct axis {
+    int lo[DATA_MAX_SIDE], hi[DATA_MAX_SIDE];
+    float w[DATA_MAX_SIDE];
+}; /* value = src[lo] + w * (src[hi] - src[lo]) */
 
 static void axis_fill(struct axis *a, int source, int target)
 {
@@ -23,8 +26,10 @@ static void axis_fill(struct axis *a, int source, int target)
     }
 }
 
-/* One row of the cropped and flipped window, normalised: column x of the window is column x + dx of the image, zero pixels outside. */
-static void source_row(const uint8_t *image, int height, int width, int y, int dx, bool flip, const float *lut, float *out)
+/* One row of the cropped and flipped window, normalised: column x of the window is column x + dx of the image, zero
+ * pixels outside. */
+static void source_row(const uint8_t *image, int height, int width, int y, int dx, bool flip, const float *lut,
+                       float *out)
 {
     float zero = lut[0];
     if (y < 0 || y >= height) {
@@ -56,13 +61,16 @@ static void source_row(const uint8_t *image, int height, int width, int y, int d
     }
 }
 
-struct shift { int dx, dy; bool flip; };
+struct shift {
+    int dx, dy;
+    bool flip;
+};
 
-static void plane_resized(const uint8_t *image, int height, int width, const struct shift *t, const float *lut, const struct axis *ax,
-                          const struct axis *ay, int res, float *out)
+static void plane_resized(const uint8_t *image, int height, int width, const struct shift *t, const float *lut,
+                          const struct axis *ax, const struct axis *ay, int res, float *out)
 {
     float src[DATA_MAX_SIDE], cache[2][DATA_MAX_SIDE];
-    int held[2] = {-1, -1};                               /* window row held by each half of the cache */
+    int held[2] = {-1, -1}; /* window row held by each half of the cache */
     for (int y = 0; y < res; y++) {
         const float *pair[2];
         for (int k = 0; k < 2; k++) {
@@ -81,8 +89,8 @@ static void plane_resized(const uint8_t *image, int height, int width, const str
     }
 }
 
-void lt_data_batch(const struct lt_data *d, const int32_t *item, int n, int resolution, const struct lt_augment *aug, float *x,
-                   uint8_t *labels)
+void lt_data_batch(const struct lt_data *d, const int32_t *item, int n, int resolution, const struct lt_augment *aug,
+                   float *x, uint8_t *labels)
 {
     LT_CHECK(resolution > 0 && resolution <= DATA_MAX_SIDE && d->channels <= 4);
     int64_t plane = (int64_t)d->height * d->width, out_plane = (int64_t)resolution * resolution;

@@ -1,6 +1,6 @@
 /*
- * CIFAR-10, binary version (Krizhevsky, 2009): records of one label byte and 3072 pixel bytes (red, green, blue planes of 32x32);
- * data_batch_1.bin to data_batch_5.bin train, test_batch.bin tests.
+ * CIFAR-10, binary version (Krizhevsky, 2009): records of one label byte and 3072 pixel bytes (red, green, blue planes
+ * of 32x32); data_batch_1.bin to data_batch_5.bin train, test_batch.bin tests.
  */
 #include "supernet/data_priv.h"
 #include "lathe/file.h"
@@ -17,7 +17,8 @@ static lt_status read_records(const char *dir, const char *name, struct lt_buf *
     if (!path)
         return lt_fail(e, LT_ENOMEM, "path of %s", name);
     if (!lt_path_exists(path)) {
-        s = lt_fail(e, LT_EIO, "%s: no such file; data: dir: names the folder with the binary version of CIFAR-10", path);
+        s = lt_fail(e, LT_EIO, "%s: no such file; data: dir: names the folder with the binary version of CIFAR-10",
+                    path);
         goto out;
     }
     if ((s = lt_file_read_gz(path, MAX_FILE_BYTES, out, e)))
@@ -29,7 +30,8 @@ static lt_status read_records(const char *dir, const char *name, struct lt_buf *
     }
     for (size_t i = 0; i < out->len; i += RECORD)
         if ((uint8_t)out->data[i] >= CLASSES) {
-            s = lt_fail(e, LT_EINVAL, "%s: offset %zu: label %u, expected 0 to %d", path, i, (uint8_t)out->data[i], CLASSES - 1);
+            s = lt_fail(e, LT_EINVAL, "%s: offset %zu: label %u, expected 0 to %d", path, i, (uint8_t)out->data[i],
+                        CLASSES - 1);
             goto out;
         }
 out:
@@ -39,8 +41,8 @@ out:
 
 lt_status data_read_cifar10(const struct lt_data_cfg *cfg, bool test, struct data_raw *out, struct lt_err *e)
 {
-    static const char *const train_name[] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
-                                             "data_batch_5.bin"};
+    static const char *const train_name[] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+                                             "data_batch_4.bin", "data_batch_5.bin"};
     static const char *const test_name[] = {"test_batch.bin"};
     const char *const *name = test ? test_name : train_name;
     int n_files = test ? 1 : 5;

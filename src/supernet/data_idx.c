@@ -1,6 +1,6 @@
 /*
- * IDX files as MNIST and Fashion-MNIST use them: big-endian magic 0x00000803 (unsigned bytes, 3 dimensions) for images and 0x00000801 for
- * labels, dimensions as 32-bit big-endian numbers, then bytes. Plain or gzip.
+ * IDX files as MNIST and Fashion-MNIST use them: big-endian magic 0x00000803 (unsigned bytes, 3 dimensions) for images
+ * and 0x00000801 for labels, dimensions as 32-bit big-endian numbers, then bytes. Plain or gzip.
  */
 #include "supernet/data_priv.h"
 #include "lathe/file.h"
@@ -17,7 +17,8 @@ static uint32_t be32(const char *p)
 }
 
 /* dir/name or dir/name.gz, whichever exists; *path (lt_free) is the one that was read. */
-static lt_status read_either(const char *dir, const char *name, size_t max_bytes, char **path, struct lt_buf *out, struct lt_err *e)
+static lt_status read_either(const char *dir, const char *name, size_t max_bytes, char **path, struct lt_buf *out,
+                             struct lt_err *e)
 {
     char *plain = lt_asprintf("%s/%s", dir, name), *gz = lt_asprintf("%s/%s.gz", dir, name);
     lt_status s;
@@ -32,8 +33,11 @@ static lt_status read_either(const char *dir, const char *name, size_t max_bytes
         *path = gz;
         gz = NULL;
     } else {
-        s = lt_fail(e, LT_EIO, "%s: no such file, nor %s.gz. Debian's package dataset-fashion-mnist installs Fashion-MNIST in "
-                    "/usr/share/datasets/fashion-mnist (apt-get install dataset-fashion-mnist); data: dir: names the folder", plain, name);
+        s = lt_fail(
+            e, LT_EIO,
+            "%s: no such file, nor %s.gz. Debian's package dataset-fashion-mnist installs Fashion-MNIST in "
+            "/usr/share/datasets/fashion-mnist (apt-get install dataset-fashion-mnist); data: dir: names the folder",
+            plain, name);
     }
     lt_free(plain);
     lt_free(gz);
@@ -41,7 +45,8 @@ static lt_status read_either(const char *dir, const char *name, size_t max_bytes
 }
 
 /* Checks magic and size; dim[0..n_dims) are the dimensions. */
-static lt_status header(const char *path, const struct lt_buf *b, uint32_t magic, int n_dims, uint32_t *dim, struct lt_err *e)
+static lt_status header(const char *path, const struct lt_buf *b, uint32_t magic, int n_dims, uint32_t *dim,
+                        struct lt_err *e)
 {
     size_t head = 4 + 4 * (size_t)n_dims;
     if (b->len < head)
@@ -58,8 +63,8 @@ static lt_status header(const char *path, const struct lt_buf *b, uint32_t magic
         want *= dim[i];
     }
     if (b->len - head != want)
-        return lt_fail(e, LT_EIO, "%s: offset %zu: %zu bytes follow the header, which promises %llu", path, head, b->len - head,
-                       (unsigned long long)want);
+        return lt_fail(e, LT_EIO, "%s: offset %zu: %zu bytes follow the header, which promises %llu", path, head,
+                       b->len - head, (unsigned long long)want);
     return LT_OK;
 }
 
@@ -79,13 +84,14 @@ lt_status data_read_idx(const struct lt_data_cfg *cfg, bool test, struct data_ra
         (s = header(images_path, &images, 0x803, 3, dim, e)))
         goto out;
     if (dim[0] != count) {
-        s = lt_fail(e, LT_EIO, "%s: offset 4: %u images, but %s holds %u labels", images_path, dim[0], labels_path, count);
+        s = lt_fail(e, LT_EIO, "%s: offset 4: %u images, but %s holds %u labels", images_path, dim[0], labels_path,
+                    count);
         goto out;
     }
     for (uint32_t i = 0; i < count; i++)
         if ((uint8_t)labels.data[8 + i] >= cfg->classes) {
-            s = lt_fail(e, LT_EINVAL, "%s: offset %u: label %u, expected 0 to %lld (data: classes: %lld)", labels_path, 8 + i,
-                        (uint8_t)labels.data[8 + i], (long long)cfg->classes - 1, (long long)cfg->classes);
+            s = lt_fail(e, LT_EINVAL, "%s: offset %u: label %u, expected 0 to %lld (data: classes: %lld)", labels_path,
+                        8 + i, (uint8_t)labels.data[8 + i], (long long)cfg->classes - 1, (long long)cfg->classes);
             goto out;
         }
     out->n = count;

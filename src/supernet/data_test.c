@@ -7,8 +7,8 @@
 #include "supernet/data_priv.h"
 #include <string.h>
 
-lt_status lt_data_load_test(const struct lt_data_cfg *cfg, uint64_t seed, const struct lt_data_set *train, struct lt_data_set **out,
-                            struct lt_err *e)
+lt_status lt_data_load_test(const struct lt_data_cfg *cfg, uint64_t seed, const struct lt_data_set *train,
+                            struct lt_data_set **out, struct lt_err *e)
 {
     lt_status s;
     struct lt_data_set *d = lt_calloc(1, sizeof(*d));
@@ -18,8 +18,8 @@ lt_status lt_data_load_test(const struct lt_data_cfg *cfg, uint64_t seed, const 
         goto out;
     const struct data_raw *a = &train->raw, *b = &d->raw;
     if (a->channels != b->channels || a->height != b->height || a->width != b->width || a->classes != b->classes) {
-        s = lt_fail(e, LT_EINVAL, "data: test images are %dx%dx%d, training images %dx%dx%d", b->channels, b->height, b->width,
-                    a->channels, a->height, a->width);
+        s = lt_fail(e, LT_EINVAL, "data: test images are %dx%dx%d, training images %dx%dx%d", b->channels, b->height,
+                    b->width, a->channels, a->height, a->width);
         goto out;
     }
     if (!(d->perm = lt_malloc((size_t)b->n * sizeof(*d->perm)))) {

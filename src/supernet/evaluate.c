@@ -1,6 +1,7 @@
 /*
- * A subnetwork's accuracy: its parameters as views, batch-norm statistics recalibrated on training images by forward passes, batch norm
- * folded, inference. Nothing is written to the supernet, so no subnetwork's evaluation can change another's.
+ * A subnetwork's accuracy: its parameters as views, batch-norm statistics recalibrated on training images by forward
+ * passes, batch norm folded, inference. Nothing is written to the supernet, so no subnetwork's evaluation can change
+ * another's.
  */
 #include "supernet/supernet_priv.h"
 #include "lathe/mem.h"
@@ -23,8 +24,11 @@ static void draw_items(uint64_t seed, int32_t total, int32_t n, int32_t *work /*
     }
 }
 
-/* Running sums of the pooled statistics: of n * mean and of n * (variance + mean^2), in doubles, parallel to the weights' storage. */
-struct pool { double *mean, *square; };
+/* Running sums of the pooled statistics: of n * mean and of n * (variance + mean^2), in doubles, parallel to the
+ * weights' storage. */
+struct pool {
+    double *mean, *square;
+};
 
 static void pool_add(const struct lt_graph *g, const struct lt_weights *batch, int n, struct pool *p)
 {
@@ -58,8 +62,8 @@ static void pool_finish(const struct lt_graph *g, const struct pool *p, int n, s
     }
 }
 
-static lt_status recalibrate(struct lt_backend *b, const struct lt_graph *g, struct lt_weights *w, const struct lt_data *train, int n, uint64_t seed,
-                             struct lt_err *e)
+static lt_status recalibrate(struct lt_backend *b, const struct lt_graph *g, struct lt_weights *w,
+                             const struct lt_data *train, int n, uint64_t seed, struct lt_err *e)
 {
     int res = (int)g->node[0].out.d[2], batches = (n + CALIB_BATCH - 1) / CALIB_BATCH;
     int64_t features = 0;
@@ -80,7 +84,9 @@ static lt_status recalibrate(struct lt_backend *b, const struct lt_graph *g, str
     }
     draw_items(seed, train->n, n, item);
     if ((st = lt_weights_new(g, &stats, e)) ||
-        (st = lt_session_new(b, g, &(struct lt_session_opt){.kind = LT_SESSION_TRAIN, .batch = CALIB_BATCH, .forward_only = true}, &s, e)) ||
+        (st = lt_session_new(
+             b, g, &(struct lt_session_opt){.kind = LT_SESSION_TRAIN, .batch = CALIB_BATCH, .forward_only = true}, &s,
+             e)) ||
         (st = lt_session_weights(s, w, e)))
         goto out;
     for (int k = 0; k < batches; k++) {
@@ -103,8 +109,9 @@ out:
     return st;
 }
 
-lt_status lt_supernet_subnet(const struct lt_supernet *sn, struct lt_backend *b, const struct lt_arch *a, const struct lt_data *train,
-                             int calib_images, uint64_t seed, struct lt_graph **out_g, struct lt_weights **out_w, struct lt_err *e)
+lt_status lt_supernet_subnet(const struct lt_supernet *sn, struct lt_backend *b, const struct lt_arch *a,
+                             const struct lt_data *train, int calib_images, uint64_t seed, struct lt_graph **out_g,
+                             struct lt_weights **out_w, struct lt_err *e)
 {
     struct lt_graph *g = NULL;
     struct lt_weights *w = NULL;
@@ -113,10 +120,10 @@ lt_status lt_supernet_subnet(const struct lt_supernet *sn, struct lt_backend *b,
     if (n < 1)
         return lt_fail(e, LT_EINVAL, "recalibration on %d images: expected at least 1", calib_images);
     if (train->channels != lt_space_input_channels(sn->space))
-        return lt_fail(e, LT_EINVAL, "data: images have %d channels, space '%s' expects %d", train->channels, lt_space_name(sn->space),
-                       lt_space_input_channels(sn->space));
-    if ((st = lt_space_expand(sn->space, a, &g, e)) || (st = lt_weights_new(g, &w, e)) || (st = lt_supernet_gather(sn, g, w, e)) ||
-        (st = recalibrate(b, g, w, train, n, seed, e)))
+        return lt_fail(e, LT_EINVAL, "data: images have %d channels, space '%s' expects %d", train->channels,
+                       lt_space_name(sn->space), lt_space_input_channels(sn->space));
+    if ((st = lt_space_expand(sn->space, a, &g, e)) || (st = lt_weights_new(g, &w, e)) ||
+        (st = lt_supernet_gather(sn, g, w, e)) || (st = recalibrate(b, g, w, train, n, seed, e)))
         goto out;
     *out_g = g;
     *out_w = w;
@@ -128,8 +135,9 @@ out:
     return st;
 }
 
-lt_status lt_evaluate_graph(struct lt_backend *b, const struct lt_graph *folded, const struct lt_weights *w, const struct lt_plan *plan,
-                            const struct lt_data *part, int n, int *n_correct, uint8_t *correct, double *mean_loss, struct lt_err *e)
+lt_status lt_evaluate_graph(struct lt_backend *b, const struct lt_graph *folded, const struct lt_weights *w,
+                            const struct lt_plan *plan, const struct lt_data *part, int n, int *n_correct,
+                            uint8_t *correct, double *mean_loss, struct lt_err *e)
 {
     int res = (int)folded->node[0].out.d[2], classes = (int)folded->node[folded->output].out.d[1], hits = 0;
     bool probabilities = folded->node[folded->output].op == LT_OP_SOFTMAX;
@@ -137,8 +145,8 @@ lt_status lt_evaluate_graph(struct lt_backend *b, const struct lt_graph *folded,
     struct lt_session *s = NULL;
     lt_status st;
     if (part->channels != folded->node[0].out.d[1] || part->classes > classes)
-        return lt_fail(e, LT_EINVAL, "graph '%s' takes %lld channels and gives %d classes, the data have %d and %d", folded->name,
-                       (long long)folded->node[0].out.d[1], classes, part->channels, part->classes);
+        return lt_fail(e, LT_EINVAL, "graph '%s' takes %lld channels and gives %d classes, the data have %d and %d",
+                       folded->name, (long long)folded->node[0].out.d[1], classes, part->channels, part->classes);
     if (n > part->n)
         n = part->n;
     if (n < 1)
@@ -149,7 +157,9 @@ lt_status lt_evaluate_graph(struct lt_backend *b, const struct lt_graph *folded,
         st = lt_fail(e, LT_ENOMEM, "evaluation of graph '%s'", folded->name);
         goto out;
     }
-    if ((st = lt_session_new(b, folded, &(struct lt_session_opt){.kind = LT_SESSION_INFER, .batch = EVAL_BATCH, .plan = plan}, &s, e)) ||
+    if ((st = lt_session_new(b, folded,
+                             &(struct lt_session_opt){.kind = LT_SESSION_INFER, .batch = EVAL_BATCH, .plan = plan}, &s,
+                             e)) ||
         (st = lt_session_weights(s, w, e)))
         goto out;
     for (int from = 0; from < n; from += EVAL_BATCH) {
@@ -186,15 +196,16 @@ out:
     return st;
 }
 
-lt_status lt_supernet_evaluate(const struct lt_supernet *sn, struct lt_backend *b, const struct lt_arch *a, const struct lt_data *train,
-                               const struct lt_data *validation, int calib_images, int eval_images, uint64_t seed, double *accuracy,
-                               struct lt_err *e)
+lt_status lt_supernet_evaluate(const struct lt_supernet *sn, struct lt_backend *b, const struct lt_arch *a,
+                               const struct lt_data *train, const struct lt_data *validation, int calib_images,
+                               int eval_images, uint64_t seed, double *accuracy, struct lt_err *e)
 {
     struct lt_graph *g = NULL, *folded = NULL;
     struct lt_weights *w = NULL, *folded_w = NULL;
     int n = eval_images < validation->n ? eval_images : validation->n, hits;
     lt_status st;
-    if ((st = lt_supernet_subnet(sn, b, a, train, calib_images, seed, &g, &w, e)) || (st = lt_graph_fold_bn(g, w, &folded, &folded_w, e)) ||
+    if ((st = lt_supernet_subnet(sn, b, a, train, calib_images, seed, &g, &w, e)) ||
+        (st = lt_graph_fold_bn(g, w, &folded, &folded_w, e)) ||
         (st = lt_evaluate_graph(b, folded, folded_w, NULL, validation, n, &hits, NULL, NULL, e)))
         goto out;
     *accuracy = (double)hits / n;

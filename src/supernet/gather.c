@@ -1,12 +1,12 @@
 /*
- * Shared vector -> a subnetwork's parameters: rows copied, kernels of elastic convolutions run through their transforms. Called once a
- * sampled subnetwork and thread in every training step, so nothing is allocated.
+ * Shared vector -> a subnetwork's parameters: rows copied, kernels of elastic convolutions run through their
+ * transforms. Called once a sampled subnetwork and thread in every training step, so nothing is allocated.
  */
 #include "supernet/supernet_priv.h"
 #include "lathe/mem.h"
 #include <string.h>
 
-#define ALIGN_FLOATS 16                                   /* as lt_weights_new: a parameter starts on a cache line */
+#define ALIGN_FLOATS 16 /* as lt_weights_new: a parameter starts on a cache line */
 
 /* centre[c*c] of taps[k*k] */
 static void centre(const float *taps, int k, int c, float *out)
@@ -41,7 +41,8 @@ void kernel_chain(const struct shared_param *s, const float *params, const float
     memcpy(out, now, (size_t)(s->kernel[to] * s->kernel[to]) * sizeof(float));
 }
 
-static void gather_conv(const struct lt_supernet *sn, const struct shared_param *s, const struct lt_param *p, float *out)
+static void gather_conv(const struct lt_supernet *sn, const struct shared_param *s, const struct lt_param *p,
+                        float *out)
 {
     int top = s->n_kernels - 1, to = 0;
     int64_t big = s->dim[2] * s->dim[3], small = p->dim[2] * p->dim[3];
@@ -63,14 +64,16 @@ static void gather_conv(const struct lt_supernet *sn, const struct shared_param 
             kernel_chain(s, sn->params, in + (o * s->dim[1] + i) * big, top, to, out, NULL);
 }
 
-lt_status lt_supernet_gather(const struct lt_supernet *sn, const struct lt_graph *g, struct lt_weights *w, struct lt_err *e)
+lt_status lt_supernet_gather(const struct lt_supernet *sn, const struct lt_graph *g, struct lt_weights *w,
+                             struct lt_err *e)
 {
     if (w->n != g->n_params)
         return lt_fail(e, LT_EINVAL, "graph '%s' has %d parameters, the weights %d", g->name, g->n_params, w->n);
     const struct shared_param *s;
     lt_status st;
-    for (int i = 0; i < g->n_params; i++)                 /* all checks before the first write */
-        if (g->param[i].role != LT_PARAM_MEAN && g->param[i].role != LT_PARAM_VAR && (st = shared_resolve(sn, g, i, &s, e)))
+    for (int i = 0; i < g->n_params; i++) /* all checks before the first write */
+        if (g->param[i].role != LT_PARAM_MEAN && g->param[i].role != LT_PARAM_VAR &&
+            (st = shared_resolve(sn, g, i, &s, e)))
             return st;
     for (int i = 0; i < g->n_params; i++) {
         const struct lt_param *p = &g->param[i];
@@ -84,7 +87,8 @@ lt_status lt_supernet_gather(const struct lt_supernet *sn, const struct lt_graph
             gather_conv(sn, s, p, w->data[i]);
         } else if (p->n_dims == 2) {
             for (int64_t o = 0; o < p->dim[0]; o++)
-                memcpy(w->data[i] + o * p->dim[1], sn->params + s->offset + o * s->dim[1], (size_t)p->dim[1] * sizeof(float));
+                memcpy(w->data[i] + o * p->dim[1], sn->params + s->offset + o * s->dim[1],
+                       (size_t)p->dim[1] * sizeof(float));
         } else {
             memcpy(w->data[i], sn->params + s->offset, (size_t)p->count * sizeof(float));
         }

@@ -1,6 +1,7 @@
 /*
- * How fast one network trains and where the time goes, by operator class: what `lathe train --profile` prints. The steps are those of
- * training (assembly, forward, loss, backward, scatter, sum, update) with one subnetwork; the parameters are put back afterwards.
+ * How fast one network trains and where the time goes, by operator class: what `lathe train --profile` prints. The
+ * steps are those of training (assembly, forward, loss, backward, scatter, sum, update) with one subnetwork; the
+ * parameters are put back afterwards.
  */
 #include "supernet/train_priv.h"
 #include "lathe/cost.h"
@@ -50,10 +51,11 @@ static void add_times(struct lt_profile_report *r, const struct lt_graph *g, con
         struct lt_profile_row *row = row_of(r, name);
         bool weights = node->op == LT_OP_CONV || node->op == LT_OP_LINEAR;
         double images = (double)p->calls * n, bytes = (double)(cost.read_bytes + cost.written_bytes);
-        if (node->op == LT_OP_BN || node->op == LT_OP_ACT)    /* cost has them in place, training reads one tensor and writes another */
+        if (node->op == LT_OP_BN ||
+            node->op == LT_OP_ACT) /* cost has them in place, training reads one tensor and writes another */
             bytes = 2.0 * sizeof(float) * (double)lt_shape_count(&node->out);
         for (int k = 0; k < 3; k++) {
-            if ((k == 2 && !weights) || (k == 1 && node->in[0] == 0))    /* no gradient of the image is made */
+            if ((k == 2 && !weights) || (k == 1 && node->in[0] == 0)) /* no gradient of the image is made */
                 continue;
             row->ms[k] += 1e3 * p->s[k][i];
             row->gflop_s[k] += weights ? 2e-9 * (double)cost.macs * images : 0;
@@ -76,8 +78,9 @@ static void finish(struct lt_profile_report *r, int64_t steps)
         }
 }
 
-lt_status lt_supernet_profile(struct lt_supernet *sn, const struct lt_data *train, const struct lt_train_cfg *cfg, const struct lt_arch *a,
-                              int batch, double seconds, int threads, struct lt_profile_report *out, struct lt_err *e)
+lt_status lt_supernet_profile(struct lt_supernet *sn, const struct lt_data *train, const struct lt_train_cfg *cfg,
+                              const struct lt_arch *a, int batch, double seconds, int threads,
+                              struct lt_profile_report *out, struct lt_err *e)
 {
     struct lt_profile_report r = {.batch = batch};
     struct lt_graph *g = NULL;
@@ -85,11 +88,15 @@ lt_status lt_supernet_profile(struct lt_supernet *sn, const struct lt_data *trai
     int shards = (int)cfg->shards;
     lt_status st;
     if (shards < 1 || batch < 2 * shards || batch % shards || batch > train->n)
-        return lt_fail(e, LT_EINVAL, "profile: batch: %d is not a multiple of shards: %d, or more than the %d training images", batch, shards, train->n);
+        return lt_fail(e, LT_EINVAL,
+                       "profile: batch: %d is not a multiple of shards: %d, or more than the %d training images", batch,
+                       shards, train->n);
     if (train->channels != lt_space_input_channels(sn->space) || train->classes != lt_space_classes(sn->space))
-        return lt_fail(e, LT_EINVAL, "profile: data and space '%s' differ in channels or classes", lt_space_name(sn->space));
+        return lt_fail(e, LT_EINVAL, "profile: data and space '%s' differ in channels or classes",
+                       lt_space_name(sn->space));
     int64_t n = sn->n_params, stride = n + N_STATS;
-    float *parts = lt_aligned((size_t)(shards * stride) * sizeof(float)), *velocity = lt_aligned((size_t)n * sizeof(float));
+    float *parts = lt_aligned((size_t)(shards * stride) * sizeof(float)),
+          *velocity = lt_aligned((size_t)n * sizeof(float));
     float *before = lt_aligned((size_t)n * sizeof(float));
     int32_t *item = lt_malloc((size_t)batch * sizeof(*item));
     if (!parts || !velocity || !before || !item) {
@@ -100,11 +107,21 @@ lt_status lt_supernet_profile(struct lt_supernet *sn, const struct lt_data *trai
     memset(velocity, 0, (size_t)n * sizeof(float));
     for (int i = 0; i < batch; i++)
         item[i] = i;
-    if ((st = lt_space_expand(sn->space, a, &g, e)) || (st = train_pool_new(sn, train, threads, shards, batch / shards, &pool, e)))
+    if ((st = lt_space_expand(sn->space, a, &g, e)) ||
+        (st = train_pool_new(sn, train, threads, shards, batch / shards, &pool, e)))
         goto out;
     struct lt_augment aug = {.flip = true, .crop = 2};
-    struct train_step step = {.sn = sn, .data = train, .item = item, .aug = &aug, .n_subnets = 1, .shards = shards, .count = shards,
-                              .shard_batch = batch / shards, .parts = parts, .stride = stride, .smoothing = cfg->label_smoothing};
+    struct train_step step = {.sn = sn,
+                              .data = train,
+                              .item = item,
+                              .aug = &aug,
+                              .n_subnets = 1,
+                              .shards = shards,
+                              .count = shards,
+                              .shard_batch = batch / shards,
+                              .parts = parts,
+                              .stride = stride,
+                              .smoothing = cfg->label_smoothing};
     step.subnet[0] = (struct train_subnet){g, lt_space_resolution(sn->space, a), 0};
     r.threads = train_pool_threads(pool);
     int64_t steps = 0;
@@ -118,7 +135,7 @@ lt_status lt_supernet_profile(struct lt_supernet *sn, const struct lt_data *trai
         aug.epoch++;
         if ((st = train_pool_run(pool, &step, e)))
             goto out;
-        for (int s = 1; s < shards; s++)                  /* any order serves here: values are thrown away */
+        for (int s = 1; s < shards; s++) /* any order serves here: values are thrown away */
             for (int64_t k = 0; k < n; k++)
                 parts[k] += parts[s * stride + k];
         train_sgd(sn, sn->params, velocity, parts, 1, 1e-6f, 0.9f, 0);

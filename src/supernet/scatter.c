@@ -1,6 +1,6 @@
 /*
- * A subnetwork's gradient -> the shared vector's gradient, added: the adjoint of gather.c, through the kernel transforms, whose own
- * gradient it adds as well.
+ * A subnetwork's gradient -> the shared vector's gradient, added: the adjoint of gather.c, through the kernel
+ * transforms, whose own gradient it adds as well.
  */
 #include "supernet/supernet_priv.h"
 #include <string.h>
@@ -11,12 +11,13 @@ static void add(float *restrict to, const float *restrict from, int64_t n)
         to[i] += from[i];
 }
 
-/* Gradient of one kernel: `taps` is the shared kernel, grad that of the kernel made from it; adds to gtaps and to the transforms. */
-static void chain_back(const struct shared_param *s, const float *params, const float *taps, int from, int to, const float *grad,
-                       float *gtaps, float *gparams)
+/* Gradient of one kernel: `taps` is the shared kernel, grad that of the kernel made from it; adds to gtaps and to the
+ * transforms. */
+static void chain_back(const struct shared_param *s, const float *params, const float *taps, int from, int to,
+                       const float *grad, float *gtaps, float *gparams)
 {
     float step[SHARED_MAX_KERNELS][SHARED_MAX_TAPS], made[SHARED_MAX_TAPS], back[SHARED_MAX_TAPS];
-    int used = s->kernel[to];                             /* side of the non-zero centre of `now`, all else is zero and skipped */
+    int used = s->kernel[to]; /* side of the non-zero centre of `now`, all else is zero and skipped */
     float now[SHARED_MAX_TAPS];
     kernel_chain(s, params, taps, from, to, made, step);
     memcpy(now, grad, (size_t)(used * used) * sizeof(float));
@@ -34,7 +35,7 @@ static void chain_back(const struct shared_param *s, const float *params, const 
                     back[t] += g * m[row * n + t];
                 }
             }
-        memcpy(now, back, (size_t)n * sizeof(float));     /* gradient of the centre of side k of the next larger kernel */
+        memcpy(now, back, (size_t)n * sizeof(float)); /* gradient of the centre of side k of the next larger kernel */
         used = k;
     }
     int side = s->kernel[from], edge = (side - used) / 2;
@@ -42,8 +43,8 @@ static void chain_back(const struct shared_param *s, const float *params, const 
         add(gtaps + (y + edge) * side + edge, now + y * used, used);
 }
 
-static void scatter_conv(const struct lt_supernet *sn, const struct shared_param *s, const struct lt_param *p, const float *grad,
-                         float *shared)
+static void scatter_conv(const struct lt_supernet *sn, const struct shared_param *s, const struct lt_param *p,
+                         const float *grad, float *shared)
 {
     int top = s->n_kernels - 1, to = 0;
     int64_t big = s->dim[2] * s->dim[3], small = p->dim[2] * p->dim[3];
@@ -66,15 +67,16 @@ static void scatter_conv(const struct lt_supernet *sn, const struct shared_param
         }
 }
 
-lt_status lt_supernet_scatter(const struct lt_supernet *sn, const struct lt_graph *g, const struct lt_weights *grad, float *grad_shared,
-                              struct lt_err *e)
+lt_status lt_supernet_scatter(const struct lt_supernet *sn, const struct lt_graph *g, const struct lt_weights *grad,
+                              float *grad_shared, struct lt_err *e)
 {
     const struct shared_param *s;
     lt_status st;
     if (grad->n != g->n_params)
         return lt_fail(e, LT_EINVAL, "graph '%s' has %d parameters, the gradient %d", g->name, g->n_params, grad->n);
     for (int i = 0; i < g->n_params; i++)
-        if (g->param[i].role != LT_PARAM_MEAN && g->param[i].role != LT_PARAM_VAR && (st = shared_resolve(sn, g, i, &s, e)))
+        if (g->param[i].role != LT_PARAM_MEAN && g->param[i].role != LT_PARAM_VAR &&
+            (st = shared_resolve(sn, g, i, &s, e)))
             return st;
     for (int i = 0; i < g->n_params; i++) {
         const struct lt_param *p = &g->param[i];

@@ -1,6 +1,6 @@
 /*
- * Learning rates: linear warm-up, then cosine decay to zero (Loshchilov and Hutter, "SGDR", ICLR 2017), one cycle (Smith and Topin,
- * "Super-Convergence", 2019: up over the first 30%, down as a cosine), or constant.
+ * Learning rates: linear warm-up, then cosine decay to zero (Loshchilov and Hutter, "SGDR", ICLR 2017), one cycle
+ * (Smith and Topin, "Super-Convergence", 2019: up over the first 30%, down as a cosine), or constant.
  */
 #include "supernet/train_priv.h"
 #include <math.h>
@@ -14,7 +14,7 @@ double train_rate(const struct lt_train_cfg *cfg, int64_t step, int64_t total, i
             return start + (cfg->lr - start) * at / up;
         return cfg->lr * 0.5 * (1 + cos(M_PI * (at - up) / ((double)total - up)));
     }
-    if (warm > 0.5 * (double)total)                       /* a run shorter than its warm-up still has to come down */
+    if (warm > 0.5 * (double)total) /* a run shorter than its warm-up still has to come down */
         warm = 0.5 * (double)total;
     if (at < warm)
         return cfg->lr * at / warm;

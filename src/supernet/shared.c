@@ -1,11 +1,12 @@
 /*
- * The shared vector of a supernet: which parameters exist, how large the largest use of each is, where it lies, and its initial values.
- * Nothing here knows how a space names its genes: the layout is found by expanding the largest network and every network that differs
- * from it in one gene. So any space whose subnetworks are views by name can be trained.
+ * The shared vector of a supernet: which parameters exist, how large the largest use of each is, where it lies, and its
+ * initial values. Nothing here knows how a space names its genes: the layout is found by expanding the largest network
+ * and every network that differs from it in one gene. So any space whose subnetworks are views by name can be trained.
  *
- * A convolution whose kernel is elastic keeps its largest kernel and, for every next smaller side, a matrix over taps shared by all its
- * channels, initialised to identity (Cai, Gan, Wang, Zhang, Han, "Once-for-All: Train One Network and Specialize it for
- * Efficient Deployment", ICLR 2020, section 3.3 "Elastic Kernel Size"; there for depthwise convolutions, here for all).
+ * A convolution whose kernel is elastic keeps its largest kernel and, for every next smaller side, a matrix over taps
+ * shared by all its channels, initialised to identity (Cai, Gan, Wang, Zhang, Han, "Once-for-All: Train One Network and
+ * Specialize it for Efficient Deployment", ICLR 2020, section 3.3 "Elastic Kernel Size"; there for depthwise
+ * convolutions, here for all).
  */
 #include "supernet/supernet_priv.h"
 #include "lathe/file.h"
@@ -86,7 +87,8 @@ static lt_status add_kernel(struct shared_param *s, int k, const char *graph, st
     return LT_OK;
 }
 
-/* A residual branch ends in the BN that is the later input of an ADD; its gamma starts at 0 only if that holds in every subnetwork. */
+/* A residual branch ends in the BN that is the later input of an ADD; its gamma starts at 0 only if that holds in every
+ * subnetwork. */
 static void mark_residual_ends(struct lt_supernet *sn, const struct lt_graph *g)
 {
     for (int i = 0; i < g->n_nodes; i++) {
@@ -125,8 +127,10 @@ static lt_status discover(struct lt_supernet *sn, const struct lt_arch *a, struc
             s->zero_init = p->role == LT_PARAM_GAMMA;
         }
         if (s->role != p->role || s->n_dims != p->n_dims) {
-            st = lt_fail(e, LT_EINVAL, "space '%s': parameter '%s' has %d dimensions in one network and %d in another: it cannot be shared",
-                         lt_space_name(sn->space), p->name, s->n_dims, p->n_dims);
+            st = lt_fail(
+                e, LT_EINVAL,
+                "space '%s': parameter '%s' has %d dimensions in one network and %d in another: it cannot be shared",
+                lt_space_name(sn->space), p->name, s->n_dims, p->n_dims);
             goto out;
         }
         for (int d = 0; d < p->n_dims; d++)
@@ -152,8 +156,8 @@ static lt_status lay_out(struct lt_supernet *sn, struct lt_err *e)
             s->count *= s->dim[d];
         s->offset = at;
         at += s->count;
-        /* Bounds for any subnetwork's weights: each parameter padded to a cache line; BN's MEAN and VAR, which the table does not
-         * hold, are as many and as long as its gammas and betas. */
+        /* Bounds for any subnetwork's weights: each parameter padded to a cache line; BN's MEAN and VAR, which the
+         * table does not hold, are as many and as long as its gammas and betas. */
         int times = s->n_dims == 1 ? 2 : 1;
         sn->max_floats += times * (s->count + 16);
         sn->max_tensors += times;
@@ -161,8 +165,8 @@ static lt_status lay_out(struct lt_supernet *sn, struct lt_err *e)
     for (int i = 0; i < sn->n_entries; i++) {
         struct shared_param *s = &sn->entry[i];
         if (s->n_kernels > 1 && s->kernel[s->n_kernels - 1] > SHARED_MAX_KERNEL)
-            return lt_fail(e, LT_EINVAL, "space '%s': %s: elastic kernels go up to %d, not %d", lt_space_name(sn->space), s->name,
-                           SHARED_MAX_KERNEL, s->kernel[s->n_kernels - 1]);
+            return lt_fail(e, LT_EINVAL, "space '%s': %s: elastic kernels go up to %d, not %d",
+                           lt_space_name(sn->space), s->name, SHARED_MAX_KERNEL, s->kernel[s->n_kernels - 1]);
         for (int k = 0; k + 1 < s->n_kernels; k++) {
             int64_t taps = (int64_t)s->kernel[k] * s->kernel[k];
             s->transform[k] = at;
@@ -173,8 +177,8 @@ static lt_status lay_out(struct lt_supernet *sn, struct lt_err *e)
     return LT_OK;
 }
 
-/* Initial values by name, so that editing one stage of a space leaves the others' draws alone. Weights: He et al., ICCV 2015, with the
- * fan-in of the largest network; the classifier: sd 1/sqrt(fan-in). */
+/* Initial values by name, so that editing one stage of a space leaves the others' draws alone. Weights: He et al., ICCV
+ * 2015, with the fan-in of the largest network; the classifier: sd 1/sqrt(fan-in). */
 static void init_values(struct lt_supernet *sn, uint64_t seed)
 {
     for (int i = 0; i < sn->n_entries; i++) {
@@ -267,24 +271,27 @@ uint64_t lt_supernet_hash(const struct lt_supernet *sn)
     return lt_hash64(sn->params, (size_t)sn->n_params * sizeof(float), lt_space_hash(sn->space));
 }
 
-lt_status shared_resolve(const struct lt_supernet *sn, const struct lt_graph *g, int p, const struct shared_param **out, struct lt_err *e)
+lt_status shared_resolve(const struct lt_supernet *sn, const struct lt_graph *g, int p, const struct shared_param **out,
+                         struct lt_err *e)
 {
     const struct lt_param *q = &g->param[p];
     const struct shared_param *s = shared_find(sn, q->name);
     if (!s || s->role != q->role || s->n_dims != q->n_dims)
-        return lt_fail(e, LT_EINVAL, "graph '%s': parameter '%s' is not in the supernet of space '%s'", g->name, q->name,
-                       lt_space_name(sn->space));
+        return lt_fail(e, LT_EINVAL, "graph '%s': parameter '%s' is not in the supernet of space '%s'", g->name,
+                       q->name, lt_space_name(sn->space));
     for (int d = 0; d < q->n_dims; d++)
         if (q->dim[d] > s->dim[d])
-            return lt_fail(e, LT_EINVAL, "graph '%s': parameter '%s' has extent %lld in dimension %d, the supernet of space '%s' only %lld",
-                           g->name, q->name, (long long)q->dim[d], d, lt_space_name(sn->space), (long long)s->dim[d]);
+            return lt_fail(
+                e, LT_EINVAL,
+                "graph '%s': parameter '%s' has extent %lld in dimension %d, the supernet of space '%s' only %lld",
+                g->name, q->name, (long long)q->dim[d], d, lt_space_name(sn->space), (long long)s->dim[d]);
     if (q->n_dims == 4) {
         int k = 0;
         while (k < s->n_kernels && s->kernel[k] != q->dim[2])
             k++;
         if (k == s->n_kernels || q->dim[2] != q->dim[3])
-            return lt_fail(e, LT_EINVAL, "graph '%s': parameter '%s': kernel %lldx%lld is not a choice of space '%s'", g->name, q->name,
-                           (long long)q->dim[2], (long long)q->dim[3], lt_space_name(sn->space));
+            return lt_fail(e, LT_EINVAL, "graph '%s': parameter '%s': kernel %lldx%lld is not a choice of space '%s'",
+                           g->name, q->name, (long long)q->dim[2], (long long)q->dim[3], lt_space_name(sn->space));
     }
     *out = s;
     return LT_OK;

@@ -1,9 +1,9 @@
 /*
- * How many threads a rank may use. A launcher may have bound ranks to processors or not, and may have put several on a machine:
- * ranks that see the same processors of the same machine divide them.
+ * How many threads a rank may use. A launcher may have bound ranks to processors or not, and may have put several on a
+ * machine: ranks that see the same processors of the same machine divide them.
  */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE                                       /* sched_getaffinity */
+#define _GNU_SOURCE /* sched_getaffinity */
 #endif
 #include "supernet/train_priv.h"
 #include "lathe/file.h"

@@ -1,7 +1,8 @@
 /*
  * A supernet's values in a file (.ltw), written whole or not at all:
- *   "LTWEIGHT", u32 version, u32 byte-order mark 0x01020304, u64 space hash, i64 n_params, u32 length and bytes of the space's name,
- *   f32 values [n_params], u32 CRC-32 of all before it. Numbers in the machine's order: a file of another order is refused.
+ *   "LTWEIGHT", u32 version, u32 byte-order mark 0x01020304, u64 space hash, i64 n_params, u32 length and bytes of the
+ * space's name, f32 values [n_params], u32 CRC-32 of all before it. Numbers in the machine's order: a file of another
+ * order is refused.
  */
 #include "supernet/supernet_priv.h"
 #include "lathe/file.h"
@@ -53,8 +54,9 @@ lt_status lt_supernet_load(struct lt_supernet *sn, const char *path, struct lt_e
     memcpy(&n, b.data + 24, 8);
     memcpy(&length, b.data + 32, 4);
     if (order != ORDER || version != VERSION) {
-        st = lt_fail(e, LT_EIO, "%s: offset 8: version %u, byte order %08x; this build reads version %d, byte order %08x", path, version, order,
-                     VERSION, ORDER);
+        st = lt_fail(e, LT_EIO,
+                     "%s: offset 8: version %u, byte order %08x; this build reads version %d, byte order %08x", path,
+                     version, order, VERSION, ORDER);
         goto out;
     }
     memcpy(&crc, b.data + b.len - 4, 4);
@@ -63,9 +65,12 @@ lt_status lt_supernet_load(struct lt_supernet *sn, const char *path, struct lt_e
         goto out;
     }
     if (hash != lt_space_hash(sn->space) || n != sn->n_params || length > b.len - FIXED) {
-        st = lt_fail(e, LT_EINVAL, "%s: weights of space '%.*s' (%lld values, hash %016llx), not of space '%s' (%lld values, hash %016llx)", path,
-                     (int)(length > 200 || length > b.len - FIXED ? 0 : length), b.data + FIXED, (long long)n, (unsigned long long)hash,
-                     lt_space_name(sn->space), (long long)sn->n_params, (unsigned long long)lt_space_hash(sn->space));
+        st = lt_fail(
+            e, LT_EINVAL,
+            "%s: weights of space '%.*s' (%lld values, hash %016llx), not of space '%s' (%lld values, hash %016llx)",
+            path, (int)(length > 200 || length > b.len - FIXED ? 0 : length), b.data + FIXED, (long long)n,
+            (unsigned long long)hash, lt_space_name(sn->space), (long long)sn->n_params,
+            (unsigned long long)lt_space_hash(sn->space));
         goto out;
     }
     if (b.len != FIXED + (size_t)length + (size_t)n * sizeof(float) + 4) {

@@ -1,7 +1,7 @@
 /*
- * The threads of a training rank. Each owns a backend, buffers and sessions, and takes whole shards: forward, loss, backward and scatter
- * of every subnetwork of the step. Which thread takes a shard changes nothing in the result: a shard's gradient goes to its own slot, its
- * subnetworks in order.
+ * The threads of a training rank. Each owns a backend, buffers and sessions, and takes whole shards: forward, loss,
+ * backward and scatter of every subnetwork of the step. Which thread takes a shard changes nothing in the result: a
+ * shard's gradient goes to its own slot, its subnetworks in order.
  */
 #include "supernet/train_priv.h"
 #include "lathe/mem.h"
@@ -22,7 +22,7 @@ struct worker {
     struct weights_pool weights, grad;
     struct lt_session *kept[KEPT];
     const struct lt_graph *kept_graph[KEPT];
-    float *x, *logits, *dlogits;                          /* one shard */
+    float *x, *logits, *dlogits; /* one shard */
     uint8_t *labels;
     struct train_times times;
     lt_status status;
@@ -34,11 +34,11 @@ struct train_pool {
     int n, shard_batch, classes;
     bool profile;
     struct worker *worker;
-    float *teacher;                                       /* [max_shards][shard_batch][classes] softmax of the largest */
+    float *teacher; /* [max_shards][shard_batch][classes] softmax of the largest */
     const struct train_step *step;
     pthread_mutex_t lock;
     pthread_cond_t start, done;
-    uint64_t round;                                       /* counts steps; threads wait for the next */
+    uint64_t round; /* counts steps; threads wait for the next */
     int running;
     bool quit;
 };
@@ -81,7 +81,8 @@ static lt_status session_for(struct worker *w, const struct train_subnet *n, str
     return LT_OK;
 }
 
-static lt_status run_shard(struct worker *w, const struct train_step *t, int k, int shard, struct lt_session *s, struct lt_err *e)
+static lt_status run_shard(struct worker *w, const struct train_step *t, int k, int shard, struct lt_session *s,
+                           struct lt_err *e)
 {
     const struct train_subnet *net = &t->subnet[k];
     int n = t->shard_batch, classes = w->pool->classes;
@@ -96,7 +97,8 @@ static lt_status run_shard(struct worker *w, const struct train_step *t, int k, 
         return st;
     w->times.forward_s += (t0 = lt_now_s()) - t1;
     bool taught = k > 0 && t->distill;
-    float scale = 1.0f / (float)t->shards;                /* the gradient is that of the mean over the batch, summed over subnetworks */
+    float scale =
+        1.0f / (float)t->shards; /* the gradient is that of the mean over the batch, summed over subnetworks */
     double loss = lt_softmax_xent(w->logits, taught ? NULL : w->labels, taught ? teacher : NULL, n, classes,
                                   k == 0 ? t->smoothing : 0, scale, w->dlogits);
     if (k == 0 && t->distill && t->n_subnets > 1)
@@ -165,8 +167,8 @@ static void *loop(void *arg)
     return NULL;
 }
 
-lt_status train_pool_new(const struct lt_supernet *sn, const struct lt_data *data, int threads, int max_shards, int shard_batch,
-                         struct train_pool **out, struct lt_err *e)
+lt_status train_pool_new(const struct lt_supernet *sn, const struct lt_data *data, int threads, int max_shards,
+                         int shard_batch, struct train_pool **out, struct lt_err *e)
 {
     struct train_pool *p = lt_calloc(1, sizeof(*p));
     int res = lt_space_max_resolution(sn->space);
@@ -205,7 +207,7 @@ lt_status train_pool_new(const struct lt_supernet *sn, const struct lt_data *dat
             (st = weights_pool_init(&w->grad, sn, e)))
             goto out;
     }
-    for (int i = 1; i < threads; i++) {                   /* worker 0 is the calling thread */
+    for (int i = 1; i < threads; i++) { /* worker 0 is the calling thread */
         if (pthread_create(&p->worker[i].thread, NULL, loop, &p->worker[i])) {
             st = lt_fail(e, LT_EFAIL, "training: cannot start thread %d of %d", i + 1, threads);
             goto out;

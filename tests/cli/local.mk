@@ -1,1 +1,3 @@
 # Tests: cli.
+lathe_test_scripts += tests/cli/usage.sh tests/cli/bad_input.sh tests/cli/resume.sh
+EXTRA_DIST += tests/cli/tap.sh

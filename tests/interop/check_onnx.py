@@ -1,4 +1,6 @@
-"""Checks deployment bundles with the onnx package and ONNX Runtime; prints TAP. Usage: check_onnx.py DIR COUNT
+"""Checks deployment bundles with the onnx package and ONNX Runtime; prints TAP. Usage: check_onnx.py DIR COUNT LABEL FIRST
+
+LABEL goes before each name; FIRST is the number of the first check; the last line printed is "# next" and the number that follows.
 
 f32: logits within 2e-5 of the largest logit (float sums in another order). int8, with the runtime's graph optimizations off: the same
 arithmetic, but x / scale may land on the other side of a rounding tie, and one step of one activation is up to 1/127 of its range. The bounds are in
@@ -14,14 +16,14 @@ import onnxruntime as ort
 
 TOLERANCE = {("f32", "off"): 2e-5, ("f32", "on"): 2e-5, ("int8", "off"): 0.02, ("int8", "on"): 0.02}
 LEVEL = {"off": ort.GraphOptimizationLevel.ORT_DISABLE_ALL, "on": ort.GraphOptimizationLevel.ORT_ENABLE_ALL}
-root, count = sys.argv[1], int(sys.argv[2])
-n_test = 0
+root, count, label = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+n_test = int(sys.argv[4]) - 1
 
 
 def ok(cond, name):
     global n_test
     n_test += 1
-    print("%s %d - %s" % ("ok" if cond else "not ok", n_test, name))
+    print("%s %d - %s: %s" % ("ok" if cond else "not ok", n_test, label, name))
 
 
 def load_sample(path):
@@ -79,5 +81,5 @@ wanted = {"Conv", "Gemm", "Relu", "Clip", "HardSigmoid", "Sigmoid", "Tanh", "Max
 if count >= 20:
     ok(wanted <= set(kinds), "every operator was met (%s missing)" % sorted(wanted - set(kinds)))
 for k, v in worst.items():
-    print("# worst %s, optimizations %s: %.2e of the largest logit" % (k[0], k[1], v))
-print("1..%d" % n_test)
+    print("# %s: worst %s, optimizations %s: %.2e of the largest logit" % (label, k[0], k[1], v))
+print("# next %d" % (n_test + 1))

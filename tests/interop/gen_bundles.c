@@ -1,5 +1,5 @@
 /*
- * gen_bundles DIR COUNT SEED: writes COUNT deployment bundles DIR/f32-<i> and DIR/int8-<i> of random networks with the logits that the reference
+ * gen_bundles DIR COUNT SEED BACKEND: writes COUNT deployment bundles DIR/f32-<i> and DIR/int8-<i> of random networks with the logits that the
  * backend computes. The int8 ones have a random half of their layers in int8, every fourth one all of them. Prints nothing; exit 77: cannot in this build.
  */
 #include <stdio.h>
@@ -75,13 +75,13 @@ int main(int argc, char **argv)
 {
     struct lt_backend *b = NULL;
     struct lt_err e = {0};
-    if (argc != 4) {
-        fprintf(stderr, "usage: gen_bundles DIR COUNT SEED\n");
+    if (argc != 5) {
+        fprintf(stderr, "usage: gen_bundles DIR COUNT SEED BACKEND\n");
         return 2;
     }
     int count = atoi(argv[2]);
     uint64_t seed = strtoull(argv[3], NULL, 10);
-    lt_status s = lt_backend_open("reference", &b, &e);
+    lt_status s = lt_backend_open(argv[4], &b, &e);
     for (int i = 0; !s && i < count; i++) {
         struct lt_graph *g = NULL, *f = NULL;
         struct lt_weights *w = NULL, *fw = NULL;

@@ -1,7 +1,8 @@
 /*
- * Published sizes of well-known networks, exactly. MobileNetV2 1.0 at 224 (Sandler et al., CVPR 2018: 300M multiply-adds, 3.4M parameters; 300,774,272 and 3,504,872 in the
- * usual implementation with a bias in the classifier), read as a space without choices; ResNet-18 at 224 (He et al., CVPR 2016: 1.8 * 10^9;
- * 1,814,073,344 and 11,689,512), by the builders; and the shipped space.
+ * Published sizes of well-known networks, exactly. MobileNetV2 1.0 at 224 (Sandler et al., CVPR 2018: 300M
+ * multiply-adds, 3.4M parameters; 300,774,272 and 3,504,872 in the usual implementation with a bias in the classifier),
+ * read as a space without choices; ResNet-18 at 224 (He et al., CVPR 2016: 1.8 * 10^9; 1,814,073,344 and 11,689,512),
+ * by the builders; and the shipped space.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,8 +12,7 @@
 #include "lathe/space.h"
 #include "tests/tap.h"
 
-static void costs(const struct lt_graph *g, const char *what, int64_t macs, int64_t params)
-{
+static void costs(const struct lt_graph *g, const char *what, int64_t macs, int64_t params) {
     struct lt_cost c;
 
     lt_graph_cost(g, NULL, &c);
@@ -20,18 +20,18 @@ static void costs(const struct lt_graph *g, const char *what, int64_t macs, int6
     lt_ok(c.params == params, "%s: %" PRId64 " parameters", what, c.params);
 }
 
-static void mobilenet_v2(void)
-{
-    static const char text[] = "schema: 1\nname: mobilenet_v2\ninput: {channels: 3, resolution: 224}\nclasses: 1000\nact: relu6\n"
-                               "stem: {block: conv, channels: 32, kernel: 3, stride: 2}\nstages:\n"
-                               "  - {name: s1, block: mbconv, channels: 16, depth: 1, stride: 1, kernel: 3, expand: 1}\n"
-                               "  - {name: s2, block: mbconv, channels: 24, depth: 2, stride: 2, kernel: 3, expand: 6}\n"
-                               "  - {name: s3, block: mbconv, channels: 32, depth: 3, stride: 2, kernel: 3, expand: 6}\n"
-                               "  - {name: s4, block: mbconv, channels: 64, depth: 4, stride: 2, kernel: 3, expand: 6}\n"
-                               "  - {name: s5, block: mbconv, channels: 96, depth: 3, stride: 1, kernel: 3, expand: 6}\n"
-                               "  - {name: s6, block: mbconv, channels: 160, depth: 3, stride: 2, kernel: 3, expand: 6}\n"
-                               "  - {name: s7, block: mbconv, channels: 320, depth: 1, stride: 1, kernel: 3, expand: 6}\n"
-                               "head: {channels: 1280}\n";
+static void mobilenet_v2(void) {
+    static const char text[] =
+        "schema: 1\nname: mobilenet_v2\ninput: {channels: 3, resolution: 224}\nclasses: 1000\nact: relu6\n"
+        "stem: {block: conv, channels: 32, kernel: 3, stride: 2}\nstages:\n"
+        "  - {name: s1, block: mbconv, channels: 16, depth: 1, stride: 1, kernel: 3, expand: 1}\n"
+        "  - {name: s2, block: mbconv, channels: 24, depth: 2, stride: 2, kernel: 3, expand: 6}\n"
+        "  - {name: s3, block: mbconv, channels: 32, depth: 3, stride: 2, kernel: 3, expand: 6}\n"
+        "  - {name: s4, block: mbconv, channels: 64, depth: 4, stride: 2, kernel: 3, expand: 6}\n"
+        "  - {name: s5, block: mbconv, channels: 96, depth: 3, stride: 1, kernel: 3, expand: 6}\n"
+        "  - {name: s6, block: mbconv, channels: 160, depth: 3, stride: 2, kernel: 3, expand: 6}\n"
+        "  - {name: s7, block: mbconv, channels: 320, depth: 1, stride: 1, kernel: 3, expand: 6}\n"
+        "head: {channels: 1280}\n";
     struct lt_yaml *root = NULL;
     struct lt_space *s = NULL;
     struct lt_graph *g = NULL;
@@ -41,7 +41,8 @@ static void mobilenet_v2(void)
     if (lt_yaml_parse("mobilenet_v2", text, sizeof(text) - 1, &root, &e) || lt_space_parse_yaml(root, &s, &e)) {
         lt_ok(false, "MobileNetV2 is read: %s", e.msg);
     } else {
-        lt_ok(!lt_arch_parse(s, "mobilenet_v2", &a, &e) && !lt_space_expand(s, &a, &g, &e), "MobileNetV2 expands: %s", e.msg);
+        lt_ok(!lt_arch_parse(s, "mobilenet_v2", &a, &e) && !lt_space_expand(s, &a, &g, &e), "MobileNetV2 expands: %s",
+              e.msg);
         costs(g, "MobileNetV2 1.0 at 224", 300774272, 3504872);
     }
     lt_graph_free(g);
@@ -49,8 +50,7 @@ static void mobilenet_v2(void)
     lt_yaml_free(root);
 }
 
-static int conv_bn(struct lt_graph *g, const char *name, int x, int out, int kernel, int stride)
-{
+static int conv_bn(struct lt_graph *g, const char *name, int x, int out, int kernel, int stride) {
     char bn[64];
 
     snprintf(bn, sizeof(bn), "%s.bn", name);
@@ -59,8 +59,7 @@ static int conv_bn(struct lt_graph *g, const char *name, int x, int out, int ker
 }
 
 /* Basic block: two 3x3 convolutions and a shortcut, 1x1 where shapes change. */
-static int basic(struct lt_graph *g, int stage, int block, int x, int out, int stride)
-{
+static int basic(struct lt_graph *g, int stage, int block, int x, int out, int stride) {
     char n[32];
     int y, shortcut = x;
 
@@ -78,8 +77,7 @@ static int basic(struct lt_graph *g, int stage, int block, int x, int out, int s
     return lt_graph_act(g, n, x, LT_ACT_RELU);
 }
 
-static void resnet18(void)
-{
+static void resnet18(void) {
     struct lt_graph *g = NULL;
     struct lt_err e = {0};
     int x;
@@ -98,8 +96,7 @@ static void resnet18(void)
     lt_graph_free(g);
 }
 
-static void mobile28(void)
-{
+static void mobile28(void) {
     const char *srcdir = getenv("LT_SRCDIR");
     struct lt_space *s = NULL;
     struct lt_graph *large = NULL, *small = NULL;
@@ -115,20 +112,21 @@ static void mobile28(void)
     lt_space_largest(s, &a);
     if (!lt_space_expand(s, &a, &large, &e)) {
         lt_graph_cost(large, NULL, &c);
-        lt_ok(c.macs <= 8000000, "its largest: %.2f M MACs, %.0f k parameters, %.0f kB peak", (double)c.macs / 1e6, (double)c.params / 1e3, (double)c.peak_act_bytes / 1e3);
+        lt_ok(c.macs <= 8000000, "its largest: %.2f M MACs, %.0f k parameters, %.0f kB peak", (double)c.macs / 1e6,
+              (double)c.params / 1e3, (double)c.peak_act_bytes / 1e3);
     }
     lt_space_smallest(s, &a);
     if (!lt_space_expand(s, &a, &small, &e)) {
         lt_graph_cost(small, NULL, &c);
-        lt_ok(c.macs <= 1000000, "its smallest: %.2f M MACs, %.0f k parameters, %.0f kB peak", (double)c.macs / 1e6, (double)c.params / 1e3, (double)c.peak_act_bytes / 1e3);
+        lt_ok(c.macs <= 1000000, "its smallest: %.2f M MACs, %.0f k parameters, %.0f kB peak", (double)c.macs / 1e6,
+              (double)c.params / 1e3, (double)c.peak_act_bytes / 1e3);
     }
     lt_graph_free(large);
     lt_graph_free(small);
     lt_space_free(s);
 }
 
-int main(void)
-{
+int main(void) {
     mobilenet_v2();
     resnet18();
     mobile28();

@@ -1,4 +1,5 @@
-/* A small elastic space for tests of the supernet: one of each kind of choice, trained in seconds. Included by one translation unit each. */
+/* A small elastic space for tests of the supernet: one of each kind of choice, trained in seconds. Included by one
+ * translation unit each. */
 #ifndef LT_TESTS_MINI_SPACE_H
 #define LT_TESTS_MINI_SPACE_H
 #include "lathe/space.h"

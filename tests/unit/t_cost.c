@@ -6,8 +6,7 @@
 #include "tests/tap.h"
 
 /* image [1,3,8,8] - conv 16 k3 s2 - bn - relu - dw k3 - bn - relu - project 16 - bn - add - gap - fc 10 */
-static struct lt_graph *small(void)
-{
+static struct lt_graph *small(void) {
     struct lt_graph *g = NULL;
     int x, y;
 
@@ -27,8 +26,7 @@ static struct lt_graph *small(void)
     return NULL;
 }
 
-static void by_hand(void)
-{
+static void by_hand(void) {
     struct lt_graph *g = small(), *f = NULL;
     struct lt_plan *plan = NULL;
     struct lt_cost_node n;
@@ -43,12 +41,15 @@ static void by_hand(void)
     lt_ok(c.size_bytes == 4 * (432 + 144 + 256 + 48 + 170), "bytes as deployed %" PRId64, c.size_bytes);
     /* conv, dw, project, add, gap, fc */
     lt_ok(c.n_ops == 6, "operators %d", c.n_ops);
-    /* weights and biases as above; conv 192 -> 256, dw 256 -> 256, project 256 -> 256, add 512 -> 256, gap 256 -> 16, fc 16 -> 10 */
-    lt_ok(c.moved_bytes == c.size_bytes + 4 * (192 + 256 + 256 + 256 + 256 + 256 + 512 + 256 + 256 + 16 + 16 + 10), "bytes moved %" PRId64, c.moved_bytes);
+    /* weights and biases as above; conv 192 -> 256, dw 256 -> 256, project 256 -> 256, add 512 -> 256, gap 256 -> 16,
+     * fc 16 -> 10 */
+    lt_ok(c.moved_bytes == c.size_bytes + 4 * (192 + 256 + 256 + 256 + 256 + 256 + 512 + 256 + 256 + 16 + 16 + 10),
+          "bytes moved %" PRId64, c.moved_bytes);
     /* three maps of 256 at the sum */
     lt_ok(c.peak_act_bytes == 4 * 3 * 256, "peak bytes %" PRId64, c.peak_act_bytes);
     lt_node_cost(g, NULL, lt_graph_find(g, "dw"), &n);
-    lt_ok(n.macs == 2304 && n.params == 144 && n.read_bytes == 4 * (256 + 144 + 16) && n.written_bytes == 4 * 256, "one node");
+    lt_ok(n.macs == 2304 && n.params == 144 && n.read_bytes == 4 * (256 + 144 + 16) && n.written_bytes == 4 * 256,
+          "one node");
     lt_node_cost(g, NULL, lt_graph_find(g, "a1"), &n);
     lt_ok(n.macs == 0 && n.read_bytes == 0 && n.written_bytes == 0, "an activation in place moves nothing");
 
@@ -57,18 +58,22 @@ static void by_hand(void)
         struct lt_cost d;
 
         lt_graph_cost(f, NULL, &d);
-        lt_ok(d.macs == c.macs && d.size_bytes == c.size_bytes && d.moved_bytes == c.moved_bytes && d.peak_act_bytes == c.peak_act_bytes && d.n_ops == c.n_ops,
+        lt_ok(d.macs == c.macs && d.size_bytes == c.size_bytes && d.moved_bytes == c.moved_bytes &&
+                  d.peak_act_bytes == c.peak_act_bytes && d.n_ops == c.n_ops,
               "folding changes no cost of deployment");
         lt_ok(d.params == 432 + 144 + 256 + 48 + 170, "but the parameters: %" PRId64, d.params);
     }
-    /* dw and project in int8: dw reads one byte of a map that the sum reads too (5 bytes an element); between dw and project it is one byte */
+    /* dw and project in int8: dw reads one byte of a map that the sum reads too (5 bytes an element); between dw and
+     * project it is one byte */
     if (lt_plan_new(f, &plan, NULL)) return;
     plan->is_int8[lt_graph_find(f, "dw")] = plan->is_int8[lt_graph_find(f, "pr")] = 1;
     lt_graph_cost(f, plan, &c);
-    lt_ok(c.size_bytes == 4 * (432 + 16 + 170) + (144 + 64 + 64) + (256 + 64 + 64), "int8 bytes as deployed %" PRId64, c.size_bytes);
+    lt_ok(c.size_bytes == 4 * (432 + 16 + 170) + (144 + 64 + 64) + (256 + 64 + 64), "int8 bytes as deployed %" PRId64,
+          c.size_bytes);
     lt_ok(c.peak_act_bytes == 256 * (5 + 4 + 4), "int8 peak %" PRId64, c.peak_act_bytes);
     lt_node_cost(f, plan, lt_graph_find(f, "pr"), &n);
-    lt_ok(n.read_bytes == 256 * 1 + (256 + 64 + 64) && n.written_bytes == 256 * 4, "int8 node reads bytes, writes floats");
+    lt_ok(n.read_bytes == 256 * 1 + (256 + 64 + 64) && n.written_bytes == 256 * 4,
+          "int8 node reads bytes, writes floats");
     lt_node_cost(f, plan, lt_graph_find(f, "dw"), &n);
     lt_ok(n.written_bytes == 256, "its output is read by int8 only: one byte");
     lt_plan_free(plan);
@@ -79,8 +84,7 @@ static void by_hand(void)
 #define MAX_N 32
 
 /* Who owns the memory of node i's output, straight from the definition. */
-static int owner(const struct lt_graph *g, int i)
-{
+static int owner(const struct lt_graph *g, int i) {
     const struct lt_node *n = &g->node[i];
     int readers = 0;
 
@@ -93,8 +97,7 @@ static int owner(const struct lt_graph *g, int i)
     return owner(g, n->in[0]);
 }
 
-static int64_t simulate(const struct lt_graph *g, const struct lt_plan *plan)
-{
+static int64_t simulate(const struct lt_graph *g, const struct lt_plan *plan) {
     int64_t peak = 0;
 
     for (int t = 0; t < g->n_nodes; t++) {
@@ -124,8 +127,7 @@ static int64_t simulate(const struct lt_graph *g, const struct lt_plan *plan)
 }
 
 /* A random network, dead ends included. */
-static struct lt_graph *random_graph(struct lt_rng *r, int n_nodes)
-{
+static struct lt_graph *random_graph(struct lt_rng *r, int n_nodes) {
     struct lt_graph *g = NULL;
     char name[16];
 
@@ -140,15 +142,38 @@ static struct lt_graph *random_graph(struct lt_rng *r, int n_nodes)
             if (k != x && !memcmp(&g->node[k].out, &g->node[x].out, sizeof(struct lt_shape))) y = k;
         }
         switch (lt_rng_below(r, 9)) {
-        case 0: lt_graph_conv(g, name, x, &(struct lt_conv_attr){.out = 1 + (int)lt_rng_below(r, 9), .kernel = 3, .stride = 1 + (int)lt_rng_below(r, 2), .groups = 1}); break;
-        case 1: lt_graph_conv(g, name, x, &(struct lt_conv_attr){.out = (int)g->node[x].out.d[1], .kernel = 3, .stride = 1, .groups = (int)g->node[x].out.d[1]}); break;
-        case 2: lt_graph_bn(g, name, x); break;
+        case 0:
+            lt_graph_conv(g, name, x,
+                          &(struct lt_conv_attr){.out = 1 + (int)lt_rng_below(r, 9),
+                                                 .kernel = 3,
+                                                 .stride = 1 + (int)lt_rng_below(r, 2),
+                                                 .groups = 1});
+            break;
+        case 1:
+            lt_graph_conv(
+                g, name, x,
+                &(struct lt_conv_attr){
+                    .out = (int)g->node[x].out.d[1], .kernel = 3, .stride = 1, .groups = (int)g->node[x].out.d[1]});
+            break;
+        case 2:
+            lt_graph_bn(g, name, x);
+            break;
         case 3:
-        case 4: lt_graph_act(g, name, x, LT_ACT_RELU); break;
-        case 5: lt_graph_add(g, name, x, y >= 0 && lt_rng_below(r, 4) ? y : x); break;
-        case 6: lt_graph_pool(g, name, x, LT_POOL_AVG, square ? 2 : 1, square ? 2 : 1, 0); break;
-        case 7: lt_graph_flatten(g, name, x); break;
-        default: lt_graph_linear(g, name, x, 1 + (int)lt_rng_below(r, 20)); break;
+        case 4:
+            lt_graph_act(g, name, x, LT_ACT_RELU);
+            break;
+        case 5:
+            lt_graph_add(g, name, x, y >= 0 && lt_rng_below(r, 4) ? y : x);
+            break;
+        case 6:
+            lt_graph_pool(g, name, x, LT_POOL_AVG, square ? 2 : 1, square ? 2 : 1, 0);
+            break;
+        case 7:
+            lt_graph_flatten(g, name, x);
+            break;
+        default:
+            lt_graph_linear(g, name, x, 1 + (int)lt_rng_below(r, 20));
+            break;
         }
     }
     lt_graph_output(g, lt_rng_below(r, 4) ? g->n_nodes - 1 : (int)lt_rng_below(r, (uint32_t)g->n_nodes));
@@ -157,8 +182,7 @@ static struct lt_graph *random_graph(struct lt_rng *r, int n_nodes)
     return NULL;
 }
 
-static void peak_is_the_simulated_one(void)
-{
+static void peak_is_the_simulated_one(void) {
     const uint64_t seed = 1;
     int bad = 0, shared = 0, built = 0;
 
@@ -176,7 +200,9 @@ static void peak_is_the_simulated_one(void)
         bad += c.peak_act_bytes != simulate(g, NULL);
         for (int k = 0; k < g->n_nodes; k++) shared += owner(g, k) != k;
         if (!lt_plan_new(g, &plan, NULL)) {
-            for (int k = 0; k < g->n_nodes; k++) plan->is_int8[k] = (g->node[k].op == LT_OP_CONV || g->node[k].op == LT_OP_LINEAR) && lt_rng_below(&r, 2);
+            for (int k = 0; k < g->n_nodes; k++)
+                plan->is_int8[k] =
+                    (g->node[k].op == LT_OP_CONV || g->node[k].op == LT_OP_LINEAR) && lt_rng_below(&r, 2);
             lt_graph_cost(g, plan, &c);
             bad += c.peak_act_bytes != simulate(g, plan);
         } else
@@ -184,12 +210,12 @@ static void peak_is_the_simulated_one(void)
         lt_plan_free(plan);
         lt_graph_free(g);
     }
-    lt_ok(built == 600 && bad == 0, "peak memory of 600 random graphs, f32 and mixed, is the simulated one (%d differ)", bad);
+    lt_ok(built == 600 && bad == 0, "peak memory of 600 random graphs, f32 and mixed, is the simulated one (%d differ)",
+          bad);
     lt_ok(shared > 600, "the random graphs do share memory (%d nodes in place)", shared);
 }
 
-int main(void)
-{
+int main(void) {
     by_hand();
     peak_is_the_simulated_one();
     return lt_done();

@@ -23,7 +23,9 @@ static void good(void) {
     lt_ok(lt_csv_rows(c) == 3 && lt_csv_cols(c) == 3, "three rows and columns");
     lt_ok(!strcmp(lt_csv_header(c, 0), "id") && !strcmp(lt_csv_header(c, 1), "name, long"), "the header");
     lt_ok(lt_csv_col(c, "v") == 2 && lt_csv_col(c, "V") == -1, "a column by its name");
-    lt_ok(!strcmp(lt_csv_cell(c, 0, 1), "say \"hi\"") && !strcmp(lt_csv_cell(c, 1, 1), "two\nlines") && !strcmp(lt_csv_cell(c, 2, 1), ""), "cells");
+    lt_ok(!strcmp(lt_csv_cell(c, 0, 1), "say \"hi\"") && !strcmp(lt_csv_cell(c, 1, 1), "two\nlines") &&
+              !strcmp(lt_csv_cell(c, 2, 1), ""),
+          "cells");
     double d = 7;
     int64_t i = 7;
     lt_ok(!lt_csv_double(c, 1, 2, &d, &e) && d == -300, "a number");
@@ -31,7 +33,8 @@ static void good(void) {
     d = 7, i = 7;
     char want[128];
     snprintf(want, sizeof want, "%s:6: column 'v'", path);
-    lt_ok(lt_csv_double(c, 2, 2, &d, &e) == LT_EINVAL && d == 7 && !strncmp(e.msg, want, strlen(want)), "no number: %s", e.msg);
+    lt_ok(lt_csv_double(c, 2, 2, &d, &e) == LT_EINVAL && d == 7 && !strncmp(e.msg, want, strlen(want)), "no number: %s",
+          e.msg);
     lt_ok(lt_csv_int(c, 0, 2, &i, &e) == LT_EINVAL && i == 7, "no whole number: %s", e.msg);
     lt_csv_free(c);
     lt_csv_free(NULL);
@@ -44,23 +47,30 @@ static void good(void) {
     lt_csv_free(c);
     t = "x,y,z,w\nnan,inf,1e999,0x1g\n";
     lt_ok(!load(t, strlen(t), &c, &e), "nonsense numbers load as text");
-    for (int k = 0; k < 4; k++) lt_ok(lt_csv_double(c, 0, k, &d, &e) == LT_EINVAL && d == 7, "but are no numbers: %s", e.msg);
+    for (int k = 0; k < 4; k++)
+        lt_ok(lt_csv_double(c, 0, k, &d, &e) == LT_EINVAL && d == 7, "but are no numbers: %s", e.msg);
     lt_csv_free(c);
     t = "x\n99999999999999999999\n";
-    lt_ok(!load(t, strlen(t), &c, &e) && lt_csv_int(c, 0, 0, &i, &e) == LT_EINVAL && i == 7, "more than 64 bits: %s", e.msg);
+    lt_ok(!load(t, strlen(t), &c, &e) && lt_csv_int(c, 0, 0, &i, &e) == LT_EINVAL && i == 7, "more than 64 bits: %s",
+          e.msg);
     lt_csv_free(c);
 }
 
+#define TEXT(t) t, sizeof t - 1
 static void bad(void) {
-    static const struct { const char *text; size_t n; const char *where, *part; } t[] = {
-        {"", 0, "", "empty"},
-        {"\n\n", 2, "", "empty"},
-        {"a,b\n1\n", 6, ":2:", "1 cells, the header has 2"},
-        {"a,b\n1,2\n\n1,2,3\n", 15, ":4:", "3 cells"},
-        {"a,b\n1,\"x\n\n", 11, ":2:", "closing quote"},
-        {"a,b\n\"x\"y,2\n", 12, ":2:", "after a closing quote"},
-        {"a,b\n\"x\"\ry,2\n", 13, ":2:", "after a closing quote"},
-        {"a,b\n1,\0\n", 8, "", "NUL"},
+    static const struct {
+        const char *text;
+        size_t n;
+        const char *where, *part;
+    } t[] = {
+        {TEXT(""), "", "empty"},
+        {TEXT("\n\n"), "", "empty"},
+        {TEXT("a,b\n1\n"), ":2:", "1 cells, the header has 2"},
+        {TEXT("a,b\n1,2\n\n1,2,3\n"), ":4:", "3 cells"},
+        {TEXT("a,b\n1,\"x\n\n"), ":2:", "closing quote"},
+        {TEXT("a,b\n\"x\"y,2\n"), ":2:", "after a closing quote"},
+        {TEXT("a,b\n\"x\"\ry,2\n"), ":2:", "after a closing quote"},
+        {TEXT("a,b\n1,\0\n"), "", "NUL"},
     };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         struct lt_csv *c = (void *)&t;
@@ -68,7 +78,8 @@ static void bad(void) {
         char want[128];
         snprintf(want, sizeof want, "%s%s", path, t[i].where);
         lt_status s = load(t[i].text, t[i].n, &c, &e);
-        lt_ok(s == LT_EINVAL && c == (void *)&t && !strncmp(e.msg, want, strlen(want)) && strstr(e.msg, t[i].part), "refused, case %zu: %s", i, s ? e.msg : "(was read)");
+        lt_ok(s == LT_EINVAL && c == (void *)&t && !strncmp(e.msg, want, strlen(want)) && strstr(e.msg, t[i].part),
+              "refused, case %zu: %s", i, s ? e.msg : "(was read)");
     }
     struct lt_csv *c = NULL;
     struct lt_err e;

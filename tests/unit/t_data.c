@@ -1,6 +1,6 @@
 /*
- * Data sets: IDX and CIFAR-10 files written here, whole and broken in every way a file can be; the split; batches against plain code.
- * Fashion-MNIST itself is checked where Debian's package is installed.
+ * Data sets: IDX and CIFAR-10 files written here, whole and broken in every way a file can be; the split; batches
+ * against plain code. Fashion-MNIST itself is checked where Debian's package is installed.
  */
 #include "lathe/data.h"
 #include "lathe/data_test.h"
@@ -81,7 +81,7 @@ static void write_idx(const char *dir, const struct idx_case *c)
     }
     static const char *const image_name[] = {"train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"};
     static const char *const label_name[] = {"train-labels-idx1-ubyte", "train-labels-idx1-ubyte.gz"};
-    for (int gz = 0; gz < 2; gz++) {                      /* leave only this case's pair */
+    for (int gz = 0; gz < 2; gz++) { /* leave only this case's pair */
         char *a = lt_asprintf("%s/%s", dir, image_name[gz]), *b = lt_asprintf("%s/%s", dir, label_name[gz]);
         unlink(a);
         unlink(b);
@@ -132,7 +132,8 @@ static void idx_files(const char *dir)
         if (s)
             continue;
         const struct lt_data *t = lt_data_train(d), *v = lt_data_validation(d);
-        lt_ok(t->n == 40 && v->n == 20 && t->channels == 1 && t->height == SIDE && t->width == SIDE && t->classes == 10, "idx %s: sizes", good[k].what);
+        lt_ok(t->n == 40 && v->n == 20 && t->channels == 1 && t->height == SIDE && t->width == SIDE && t->classes == 10,
+              "idx %s: sizes", good[k].what);
         int seen[N] = {0}, right = 1;
         for (int i = 0; i < t->n + v->n; i++) {
             int row = i < t->n ? t->index[i] : v->index[i - t->n];
@@ -141,7 +142,8 @@ static void idx_files(const char *dir)
         }
         for (int i = 0; i < N; i++)
             right &= seen[i] == 1;
-        lt_ok(right, "idx %s: train and validation share no image and miss none; pixels and labels stay together", good[k].what);
+        lt_ok(right, "idx %s: train and validation share no image and miss none; pixels and labels stay together",
+              good[k].what);
         double sum = 0, square = 0;
         for (int i = 0; i < t->n; i++)
             for (int p = 0; p < SIDE * SIDE; p++) {
@@ -150,21 +152,24 @@ static void idx_files(const char *dir)
                 square += q * q;
             }
         double mean = sum / (40 * 64), sd = sqrt(square / (40 * 64) - mean * mean);
-        lt_ok(fabs(t->mean[0] - mean) < 1e-6 && fabs(t->sd[0] - sd) < 1e-6 && v->mean[0] == t->mean[0], "idx %s: statistics are those of the train part",
-              good[k].what);
+        lt_ok(fabs(t->mean[0] - mean) < 1e-6 && fabs(t->sd[0] - sd) < 1e-6 && v->mean[0] == t->mean[0],
+              "idx %s: statistics are those of the train part", good[k].what);
         lt_data_free(d);
     }
     for (size_t k = 0; k < sizeof(bad) / sizeof(*bad); k++) {
         struct lt_data_set *d = NULL;
         write_idx(dir, &bad[k]);
         lt_status s = lt_data_load(&c, SEED, &d, &e);
-        lt_ok(s && !d && strstr(e.msg, dir) && strstr(e.msg, bad[k].says), "idx %s: refused: %s", bad[k].what, s ? e.msg : "loaded");
+        lt_ok(s && !d && strstr(e.msg, dir) && strstr(e.msg, bad[k].says), "idx %s: refused: %s", bad[k].what,
+              s ? e.msg : "loaded");
     }
     write_idx(dir, &good[0]);
     struct lt_data_cfg too_many = config("idx", dir, "60"), nowhere = config("idx", "/nonexistent", "20");
     struct lt_data_set *d = NULL;
-    lt_ok(lt_data_load(&too_many, SEED, &d, &e) == LT_EINVAL && strstr(e.msg, "60 of 60"), "validation that leaves nothing: %s", e.msg);
-    lt_ok(lt_data_load(&nowhere, SEED, &d, &e) == LT_EIO && strstr(e.msg, "/nonexistent") && strstr(e.msg, "dataset-fashion-mnist"),
+    lt_ok(lt_data_load(&too_many, SEED, &d, &e) == LT_EINVAL && strstr(e.msg, "60 of 60"),
+          "validation that leaves nothing: %s", e.msg);
+    lt_ok(lt_data_load(&nowhere, SEED, &d, &e) == LT_EIO && strstr(e.msg, "/nonexistent") &&
+              strstr(e.msg, "dataset-fashion-mnist"),
           "missing file names path and package: %s", e.msg);
     lt_ok(!d, "nothing is left behind by failures");
     lt_opts_release(lt_data_opts, &c);
@@ -204,18 +209,22 @@ static void cifar_files(const char *dir)
     if (!s) {
         const struct lt_data *p = lt_data_train(d);
         int row = p->index[0], right = p->n == 15 && p->channels == 3 && p->height == 32;
-        right &= p->labels[row] == row % 5 && p->pixels[row * 3072 + 1024] == 80 + row % 5 && p->pixels[row * 3072 + 3071] == 160 + row % 5;
+        right &= p->labels[row] == row % 5 && p->pixels[row * 3072 + 1024] == 80 + row % 5 &&
+                 p->pixels[row * 3072 + 3071] == 160 + row % 5;
         lt_ok(right, "cifar10: planes, labels and sizes");
-        lt_ok(!lt_data_load_test(&c, SEED, d, &t, &e) && lt_data_test_part(t)->n == 7 && lt_data_test_part(t)->mean[2] == p->mean[2],
+        lt_ok(!lt_data_load_test(&c, SEED, d, &t, &e) && lt_data_test_part(t)->n == 7 &&
+                  lt_data_test_part(t)->mean[2] == p->mean[2],
               "cifar10: test part, normalised as the train part");
     }
     lt_data_free(d);
     lt_data_free(t);
     d = NULL;
     write_cifar(dir, "data_batch_3.bin", 5, 11, 0);
-    lt_ok(lt_data_load(&c, SEED, &d, &e) == LT_EINVAL && strstr(e.msg, "offset 3073: label 11"), "cifar10 wrong label: %s", e.msg);
+    lt_ok(lt_data_load(&c, SEED, &d, &e) == LT_EINVAL && strstr(e.msg, "offset 3073: label 11"),
+          "cifar10 wrong label: %s", e.msg);
     write_cifar(dir, "data_batch_3.bin", 5, 0, 10000);
-    lt_ok(lt_data_load(&c, SEED, &d, &e) == LT_EIO && strstr(e.msg, "data_batch_3.bin: offset 9219"), "cifar10 cut short: %s", e.msg);
+    lt_ok(lt_data_load(&c, SEED, &d, &e) == LT_EIO && strstr(e.msg, "data_batch_3.bin: offset 9219"),
+          "cifar10 cut short: %s", e.msg);
     lt_opts_release(lt_data_opts, &c);
 }
 
@@ -238,9 +247,11 @@ static struct lt_data_set *synthetic(int limit, int size, int channels, uint64_t
 static void split(void)
 {
     struct lt_data_set *a = synthetic(400, 8, 1, 1), *b = synthetic(400, 8, 1, 1), *c = synthetic(400, 8, 1, 2);
-    lt_ok(lt_data_hash(a) == lt_data_hash(b) && !memcmp(lt_data_train(a)->index, lt_data_train(b)->index, 300 * sizeof(int32_t)),
+    lt_ok(lt_data_hash(a) == lt_data_hash(b) &&
+              !memcmp(lt_data_train(a)->index, lt_data_train(b)->index, 300 * sizeof(int32_t)),
           "the same seed gives the same split and hash");
-    lt_ok(lt_data_hash(a) != lt_data_hash(c) && memcmp(lt_data_train(a)->index, lt_data_train(c)->index, 300 * sizeof(int32_t)),
+    lt_ok(lt_data_hash(a) != lt_data_hash(c) &&
+              memcmp(lt_data_train(a)->index, lt_data_train(c)->index, 300 * sizeof(int32_t)),
           "another seed gives another");
     lt_data_free(a);
     lt_data_free(b);
@@ -262,24 +273,31 @@ static double window(const struct lt_data *d, int row, int c, int y, int x, int 
 
 static double resized(const struct lt_data *d, int row, int c, int y, int x, int res, int dy, int dx, bool flip)
 {
-    double py = fmin(fmax((y + 0.5) * d->height / res - 0.5, 0), d->height - 1), px = fmin(fmax((x + 0.5) * d->width / res - 0.5, 0), d->width - 1);
+    double py = fmin(fmax((y + 0.5) * d->height / res - 0.5, 0), d->height - 1),
+           px = fmin(fmax((x + 0.5) * d->width / res - 0.5, 0), d->width - 1);
     int y0 = (int)py, x0 = (int)px, y1 = y0 + 1 < d->height ? y0 + 1 : y0, x1 = x0 + 1 < d->width ? x0 + 1 : x0;
     double wy = py - y0, wx = px - x0;
-    return (1 - wy) * ((1 - wx) * window(d, row, c, y0, x0, dy, dx, flip) + wx * window(d, row, c, y0, x1, dy, dx, flip)) +
+    return (1 - wy) *
+               ((1 - wx) * window(d, row, c, y0, x0, dy, dx, flip) + wx * window(d, row, c, y0, x1, dy, dx, flip)) +
            wy * ((1 - wx) * window(d, row, c, y1, x0, dy, dx, flip) + wx * window(d, row, c, y1, x1, dy, dx, flip));
 }
 
 static void batches(void)
 {
-    static const struct { int size, channels, res, crop; bool flip; } t[] = {
-        {28, 1, 28, 0, false}, {28, 1, 28, 2, true}, {28, 1, 24, 2, true}, {28, 1, 20, 0, true}, {12, 3, 32, 4, true}, {12, 3, 5, 0, false}, {6, 1, 6, 9, true},
+    static const struct {
+        int size, channels, res, crop;
+        bool flip;
+    } t[] = {
+        {28, 1, 28, 0, false}, {28, 1, 28, 2, true}, {28, 1, 24, 2, true}, {28, 1, 20, 0, true},
+        {12, 3, 32, 4, true},  {12, 3, 5, 0, false}, {6, 1, 6, 9, true},
     };
     enum { BATCH = 40 };
     for (size_t k = 0; k < sizeof(t) / sizeof(*t); k++) {
         struct lt_data_set *set = synthetic(80, t[k].size, t[k].channels, SEED + k);
         const struct lt_data *d = lt_data_train(set);
         int res = t[k].res, plane = res * res;
-        float *x = lt_malloc(sizeof(*x) * BATCH * (size_t)t[k].channels * plane), *again = lt_malloc(sizeof(*x) * (size_t)t[k].channels * plane);
+        float *x = lt_malloc(sizeof(*x) * BATCH * (size_t)t[k].channels * plane),
+              *again = lt_malloc(sizeof(*x) * (size_t)t[k].channels * plane);
         int32_t item[BATCH];
         uint8_t label[BATCH];
         for (int i = 0; i < BATCH; i++)
@@ -292,13 +310,15 @@ static void batches(void)
             int row = d->index[item[i]], best_flip = 0;
             double best = INFINITY;
             labels &= label[i] == d->labels[row];
-            for (int f = 0; f < (t[k].flip ? 2 : 1); f++)     /* which augmentation was drawn is not part of the contract: find it */
+            for (int f = 0; f < (t[k].flip ? 2 : 1);
+                 f++) /* which augmentation was drawn is not part of the contract: find it */
                 for (int dy = -t[k].crop; dy <= t[k].crop; dy++)
                     for (int dx = -t[k].crop; dx <= t[k].crop; dx++) {
                         double diff = 0;
                         for (int c = 0; c < t[k].channels && diff < best; c++)
                             for (int p = 0; p < plane && diff < best; p++)
-                                diff = fmax(diff, fabs(x[(i * t[k].channels + c) * plane + p] - resized(d, row, c, p / res, p % res, res, dy, dx, f)));
+                                diff = fmax(diff, fabs(x[(i * t[k].channels + c) * plane + p] -
+                                                       resized(d, row, c, p / res, p % res, res, dy, dx, f)));
                         if (diff < best) {
                             best = diff;
                             best_flip = f;
@@ -308,16 +328,20 @@ static void batches(void)
             matched += best < 1e-4;
             flips += best_flip;
         }
-        /* f32 against double on values of a few units: 1e-4 is far above rounding, far below one grey level (1/255/sd ~ 0.02) */
-        lt_ok(matched == BATCH && labels, "batch %dx%d to %d, crop %d, flip %d: equals the plain code (worst %.1e)", t[k].size, t[k].size, res, t[k].crop, t[k].flip, worst);
+        /* f32 against double on values of a few units: 1e-4 is far above rounding, far below one grey level (1/255/sd ~
+         * 0.02) */
+        lt_ok(matched == BATCH && labels, "batch %dx%d to %d, crop %d, flip %d: equals the plain code (worst %.1e)",
+              t[k].size, t[k].size, res, t[k].crop, t[k].flip, worst);
         if (t[k].flip)
             lt_ok(flips > BATCH / 5 && flips < BATCH - BATCH / 5, "about half are flipped: %d of %d", flips, BATCH);
         lt_data_batch(d, item + 11, 1, res, &aug, again, label);
-        lt_ok(!memcmp(again, x + 11 * t[k].channels * plane, sizeof(*x) * (size_t)t[k].channels * plane), "an image's augmentation does not depend on its batch");
+        lt_ok(!memcmp(again, x + 11 * t[k].channels * plane, sizeof(*x) * (size_t)t[k].channels * plane),
+              "an image's augmentation does not depend on its batch");
         aug.epoch = 4;
         lt_data_batch(d, item, BATCH, res, &aug, x, label);
         if (t[k].crop)
-            lt_ok(memcmp(again, x + 11 * t[k].channels * plane, sizeof(*x) * (size_t)t[k].channels * plane) != 0, "another epoch draws another one");
+            lt_ok(memcmp(again, x + 11 * t[k].channels * plane, sizeof(*x) * (size_t)t[k].channels * plane) != 0,
+                  "another epoch draws another one");
         lt_free(x);
         lt_free(again);
         lt_data_free(set);
@@ -349,11 +373,12 @@ static void fashion_mnist(void)
             test_count[lt_data_test_part(t)->labels[i]]++;
         for (int k = 0; k < 10; k++)
             right &= count[k] == 6000 && test_count[k] == 1000;
-        lt_ok(lt_data_train(d)->n == 55000 && lt_data_validation(d)->n == 5000 && lt_data_test_part(t)->n == 10000 && right,
+        lt_ok(lt_data_train(d)->n == 55000 && lt_data_validation(d)->n == 5000 && lt_data_test_part(t)->n == 10000 &&
+                  right,
               "Fashion-MNIST: 55000 + 5000 + 10000 images, 6000 and 1000 of each class");
         /* published: mean 0.2860, sd 0.3530 over the 60000 */
-        lt_ok(fabs(lt_data_train(d)->mean[0] - 0.2860) < 0.001 && fabs(lt_data_train(d)->sd[0] - 0.3530) < 0.001, "Fashion-MNIST: mean %.4f, sd %.4f",
-              lt_data_train(d)->mean[0], lt_data_train(d)->sd[0]);
+        lt_ok(fabs(lt_data_train(d)->mean[0] - 0.2860) < 0.001 && fabs(lt_data_train(d)->sd[0] - 0.3530) < 0.001,
+              "Fashion-MNIST: mean %.4f, sd %.4f", lt_data_train(d)->mean[0], lt_data_train(d)->sd[0]);
     }
     lt_data_free(d);
     lt_data_free(t);

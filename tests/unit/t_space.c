@@ -1,6 +1,6 @@
 /*
- * Search spaces: reading YAML (and refusing it, with the place), counting, strings, sampling, mutation, crossover, and the promise that every network is a
- * view of the largest.
+ * Search spaces: reading YAML (and refusing it, with the place), counting, strings, sampling, mutation, crossover, and
+ * the promise that every network is a view of the largest.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -13,8 +13,7 @@
 
 #define SEED 11
 
-static lt_status read_space(const char *text, struct lt_space **out, struct lt_err *e)
-{
+static lt_status read_space(const char *text, struct lt_space **out, struct lt_err *e) {
     struct lt_yaml *root = NULL;
     lt_status s = lt_yaml_parse("t.yaml", text, strlen(text), &root, e);
 
@@ -23,8 +22,7 @@ static lt_status read_space(const char *text, struct lt_space **out, struct lt_e
     return s;
 }
 
-static struct lt_space *must(const char *text)
-{
+static struct lt_space *must(const char *text) {
     struct lt_space *s = NULL;
     struct lt_err e = {0};
 
@@ -32,23 +30,31 @@ static struct lt_space *must(const char *text)
     return s;
 }
 
-static const char tiny[] = "schema: 1\nname: tiny\ninput: {channels: 3, resolution: [8, 12]}\nclasses: 4\nwidth: [0.5, 1]\nstem: {block: conv, channels: 8, kernel: [1, 3]}\n"
-                           "stages:\n  - {name: a, block: mbconv, channels: [8, 24], depth: [1, 2], stride: 2, kernel: [3, 5], expand: [1, 1.5]}\n"
+static const char tiny[] = "schema: 1\nname: tiny\ninput: {channels: 3, resolution: [8, 12]}\nclasses: 4\nwidth: [0.5, "
+                           "1]\nstem: {block: conv, channels: 8, kernel: [1, 3]}\n"
+                           "stages:\n  - {name: a, block: mbconv, channels: [8, 24], depth: [1, 2], stride: 2, kernel: "
+                           "[3, 5], expand: [1, 1.5]}\n"
                            "  - {name: b, block: conv, channels: 16, depth: [1, 3]}\nhead: {channels: [16, 32]}\n";
-static const char rich[] = "schema: 1\nname: rich-1.0\ninput: {channels: 1, resolution: [20, 24, 28]}\nclasses: 10\nact: hswish\nwidth: [0.75, 1, 1.25]\n"
-                           "stem: {block: conv, channels: [16, 24], kernel: [3, 5], stride: 2, act: relu6}\nstages:\n"
-                           "  - {name: s1, block: mbconv, channels: [16, 24, 40], depth: [1, 2, 3], kernel: [3, 5, 7], expand: [1, 2, 4], se: [0, 0.25]}\n"
-                           "  - {name: s2, block: mbconv, channels: [40, 48], depth: [2, 4], stride: 2, kernel: [3, 7], expand: 3}\n"
-                           "  - {name: s3, block: mbconv, channels: 96, depth: 2, stride: 2, kernel: 5, expand: [3, 6], se: 0.5, act: silu}\n"
-                           "head: {channels: [128, 192], act: relu}\n";
-static const char fixed[] = "schema: 1\nname: one\ninput: {channels: 1, resolution: 8}\nclasses: 2\nstages: [{name: s, block: conv, channels: 8, depth: 1}]\n";
+static const char rich[] =
+    "schema: 1\nname: rich-1.0\ninput: {channels: 1, resolution: [20, 24, 28]}\nclasses: 10\nact: hswish\nwidth: "
+    "[0.75, 1, 1.25]\n"
+    "stem: {block: conv, channels: [16, 24], kernel: [3, 5], stride: 2, act: relu6}\nstages:\n"
+    "  - {name: s1, block: mbconv, channels: [16, 24, 40], depth: [1, 2, 3], kernel: [3, 5, 7], expand: [1, 2, 4], se: "
+    "[0, 0.25]}\n"
+    "  - {name: s2, block: mbconv, channels: [40, 48], depth: [2, 4], stride: 2, kernel: [3, 7], expand: 3}\n"
+    "  - {name: s3, block: mbconv, channels: 96, depth: 2, stride: 2, kernel: 5, expand: [3, 6], se: 0.5, act: silu}\n"
+    "head: {channels: [128, 192], act: relu}\n";
+static const char fixed[] = "schema: 1\nname: one\ninput: {channels: 1, resolution: 8}\nclasses: 2\nstages: [{name: s, "
+                            "block: conv, channels: 8, depth: 1}]\n";
 
 /* ---- bad files ---- */
 
 #define TOP "schema: 1\nname: t\ninput: {channels: 1, resolution: 8}\nclasses: 2\n"
 #define STAGES "stages:\n  - {name: s, block: conv, channels: 8, depth: 1}\n"
 
-static const struct { const char *text, *place, *says; } bad[] = {
+static const struct {
+    const char *text, *place, *says;
+} bad[] = {
     {"schema: 2\nname: t\nmagic: 1\n", "t.yaml:1:9", "schema"},
     {"name: t\ninput: {channels: 1, resolution: 8}\nclasses: 2\n" STAGES, "t.yaml:1:1", "'schema' is missing"},
     {"[1, 2]\n", "t.yaml:1:1", ""},
@@ -60,9 +66,11 @@ static const struct { const char *text, *place, *says; } bad[] = {
     {"schema: 1\nname: t\ninput: {channels: 1, resolution: 8, size: 3}\nclasses: 2\n" STAGES, "t.yaml:3:37", "size"},
     {"schema: 1\nname: t\ninput: {channels: 0, resolution: 8}\nclasses: 2\n" STAGES, "t.yaml:3:19", ""},
     {"schema: 1\nname: t\ninput: {channels: 1, resolution: -8}\nclasses: 2\n" STAGES, "t.yaml:3:34", ""},
-    {"schema: 1\nname: t\ninput: {channels: 1, resolution: [8, 12, 10]}\nclasses: 2\n" STAGES, "t.yaml:3:42", "ascending"},
+    {"schema: 1\nname: t\ninput: {channels: 1, resolution: [8, 12, 10]}\nclasses: 2\n" STAGES, "t.yaml:3:42",
+     "ascending"},
     {"schema: 1\nname: t\ninput: {channels: 1, resolution: [8, 8]}\nclasses: 2\n" STAGES, "t.yaml:3:38", "ascending"},
-    {"schema: 1\nname: t\ninput: {channels: [1, 3], resolution: 8}\nclasses: 2\n" STAGES, "t.yaml:3:19", "cannot be a choice"},
+    {"schema: 1\nname: t\ninput: {channels: [1, 3], resolution: 8}\nclasses: 2\n" STAGES, "t.yaml:3:19",
+     "cannot be a choice"},
     {TOP "act: rely\n" STAGES, "t.yaml:5:6", "relu"},
     {TOP "act: [relu, silu]\n" STAGES, "t.yaml:5:6", "cannot be a choice"},
     {TOP "width: [0.1234567, 1]\n" STAGES, "t.yaml:5:9", "significant digits"},
@@ -78,7 +86,8 @@ static const struct { const char *text, *place, *says; } bad[] = {
     {TOP "stages:\n  - {name: s, block: conv, channels: 8}\n", "t.yaml:6:5", "'depth' is missing"},
     {TOP "stages:\n  - {name: s, block: conv, channels: wide, depth: 1}\n", "t.yaml:6:38", ""},
     {TOP "stages:\n  - {name: s, block: conv, channels: [16, 17], depth: 1}\n", "t.yaml:6:43", "both rounded to 16"},
-    {TOP "stages:\n  - {name: s, block: conv, channels: 8, depth: 1, stride: [1, 2]}\n", "t.yaml:6:59", "cannot be a choice"},
+    {TOP "stages:\n  - {name: s, block: conv, channels: 8, depth: 1, stride: [1, 2]}\n", "t.yaml:6:59",
+     "cannot be a choice"},
     {TOP "stages:\n  - {name: s, block: mbconv, channels: 8, depth: 1}\n", "t.yaml:6:5", "'expand' is missing"},
     {TOP "stages:\n  - {name: s, block: mbconv, channels: 8, depth: 1, expand: 0.5}\n", "t.yaml:6:61", ""},
     {TOP "stages:\n  - {name: head, block: conv, channels: 8, depth: 1}\n", "t.yaml:6:12", "not free"},
@@ -87,13 +96,15 @@ static const struct { const char *text, *place, *says; } bad[] = {
     {TOP "stem: {block: conv, channels: 8, depth: 2}\n" STAGES, "t.yaml:5:34", "depth"},
     {TOP STAGES "head: {channel: 8}\n", "t.yaml:7:8", "channels"},
     {TOP STAGES "head: [8]\n", "t.yaml:7:7", ""},
-    {TOP "stages:\n  - {name: s, block: conv, channels: 8, depth: 1, stride: 8}\n  - {name: z, block: conv, channels: 8, depth: 1, stride: 2}\n", "t.yaml:7:5", "[1,8,1,1]"},
-    {TOP "stages:\n  - {name: s, block: mbconv, channels: 8, depth: 64, kernel: [3, 5], expand: [1, 2], se: [0, 1]}\n  - {name: z, block: conv, channels: 8, depth: 1, kernel: [1, 3]}\n",
+    {TOP "stages:\n  - {name: s, block: conv, channels: 8, depth: 1, stride: 8}\n  - {name: z, block: conv, channels: "
+         "8, depth: 1, stride: 2}\n",
+     "t.yaml:7:5", "[1,8,1,1]"},
+    {TOP "stages:\n  - {name: s, block: mbconv, channels: 8, depth: 64, kernel: [3, 5], expand: [1, 2], se: [0, 1]}\n  "
+         "- {name: z, block: conv, channels: 8, depth: 1, kernel: [1, 3]}\n",
      "t.yaml:7:59", "at most 192"},
 };
 
-static void bad_files(void)
-{
+static void bad_files(void) {
     int64_t live = lt_mem_live();
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -102,8 +113,9 @@ static void bad_files(void)
         lt_status st = read_space(bad[i].text, &s, &e);
         size_t n = strlen(bad[i].place);
 
-        lt_ok(st == LT_EINVAL && !s && !strncmp(e.msg, bad[i].place, n) && e.msg[n] == ':' && strstr(e.msg, bad[i].says), "bad file %d: wanted %s, got: %s", (int)i, bad[i].place,
-              e.msg);
+        lt_ok(st == LT_EINVAL && !s && !strncmp(e.msg, bad[i].place, n) && e.msg[n] == ':' &&
+                  strstr(e.msg, bad[i].says),
+              "bad file %d: wanted %s, got: %s", (int)i, bad[i].place, e.msg);
         lt_space_free(s);
     }
     lt_ok(lt_mem_live() == live, "bad files leak nothing");
@@ -111,13 +123,14 @@ static void bad_files(void)
         struct lt_space *s = NULL;
         struct lt_err e = {0};
 
-        lt_ok(lt_space_load("no-such-space", &s, &e) == LT_EINVAL && !s && strstr(e.msg, "spaces/no-such-space.yaml"), "a name that is nowhere: %s", e.msg);
-        lt_ok(lt_space_load("/nowhere/x.yaml", &s, &e) && !s && strstr(e.msg, "/nowhere/x.yaml"), "a path that is nowhere: %s", e.msg);
+        lt_ok(lt_space_load("no-such-space", &s, &e) == LT_EINVAL && !s && strstr(e.msg, "spaces/no-such-space.yaml"),
+              "a name that is nowhere: %s", e.msg);
+        lt_ok(lt_space_load("/nowhere/x.yaml", &s, &e) && !s && strstr(e.msg, "/nowhere/x.yaml"),
+              "a path that is nowhere: %s", e.msg);
     }
 }
 
-static void out_of_memory(void)
-{
+static void out_of_memory(void) {
     int64_t live = lt_mem_live(), n;
     bool clean = true;
 
@@ -138,14 +151,12 @@ static void out_of_memory(void)
 
 /* ---- counting ---- */
 
-static int by_genes(const void *a, const void *b)
-{
+static int by_genes(const void *a, const void *b) {
     return memcmp(((const struct lt_arch *)a)->g, ((const struct lt_arch *)b)->g, LT_MAX_GENES);
 }
 
 /* Canonical forms of all gene vectors, sorted, duplicates removed; *n = their number. */
-static struct lt_arch *enumerate(const struct lt_space *s, int *n)
-{
+static struct lt_arch *enumerate(const struct lt_space *s, int *n) {
     struct lt_arch a = {.n = lt_space_n_genes(s)}, *all;
     int total = 1, i = 0, k, kept = 0;
 
@@ -164,11 +175,11 @@ static struct lt_arch *enumerate(const struct lt_space *s, int *n)
     return all;
 }
 
-static void counting(void)
-{
-    static const char three[] = "schema: 1\nname: t\ninput: {channels: 1, resolution: 16}\nclasses: 2\nstages:\n"
-                                "  - {name: a, block: mbconv, channels: [8, 16], depth: [1, 3], kernel: [3, 5, 7], expand: [2, 3]}\n"
-                                "  - {name: b, block: mbconv, channels: 8, depth: 2, expand: 2, se: [0, 0.5]}\n";
+static void counting(void) {
+    static const char three[] =
+        "schema: 1\nname: t\ninput: {channels: 1, resolution: 16}\nclasses: 2\nstages:\n"
+        "  - {name: a, block: mbconv, channels: [8, 16], depth: [1, 3], kernel: [3, 5, 7], expand: [2, 3]}\n"
+        "  - {name: b, block: mbconv, channels: 8, depth: 2, expand: 2, se: [0, 0.5]}\n";
     static const char *const text[] = {tiny, three, fixed};
 
     for (int i = 0; i < 3; i++) {
@@ -194,9 +205,11 @@ static void counting(void)
     {
         /* 192 choices of 3 values: 3^192 = 4.05e91 is beyond 128 bits */
         struct lt_space *s = must("schema: 1\nname: t\ninput: {channels: 1, resolution: 16}\nclasses: 2\nstages:\n"
-                                  "  - {name: a, block: mbconv, channels: 8, depth: 64, kernel: [3, 5, 7], expand: [1, 2, 3], se: [0, 0.5, 1]}\n");
+                                  "  - {name: a, block: mbconv, channels: 8, depth: 64, kernel: [3, 5, 7], expand: [1, "
+                                  "2, 3], se: [0, 0.5, 1]}\n");
         struct lt_space *t = must("schema: 1\nname: t\ninput: {channels: 1, resolution: 16}\nclasses: 2\nstages:\n"
-                                  "  - {name: a, block: conv, channels: 8, depth: 64, kernel: [1, 3, 5, 7]}\n  - {name: b, block: conv, channels: 8, depth: 1}\n");
+                                  "  - {name: a, block: conv, channels: 8, depth: 64, kernel: [1, 3, 5, 7]}\n  - "
+                                  "{name: b, block: conv, channels: 8, depth: 1}\n");
         struct lt_buf size = LT_BUF_INIT;
 
         lt_space_size_text(s, &size);
@@ -212,8 +225,7 @@ static void counting(void)
 
 /* ---- strings ---- */
 
-static void strings(void)
-{
+static void strings(void) {
     static const char *const text[] = {tiny, rich, fixed};
     struct lt_err e = {0};
 
@@ -246,9 +258,12 @@ static void strings(void)
     }
 }
 
-static void bad_strings(void)
-{
-    static const struct { const char *text; int column; const char *says; } t[] = {
+static void bad_strings(void) {
+    static const struct {
+        const char *text;
+        int column;
+        const char *says;
+    } t[] = {
         {"", 1, "'tiny', found the end"},
         {"tinx:r8", 1, "'tiny', found 'tinx:r8'"},
         {"tiny", 5, "':', found the end"},
@@ -284,17 +299,18 @@ static void bad_strings(void)
     {
         struct lt_graph *g = NULL;
 
-        lt_ok(lt_space_expand(s, &a, &g, &e) == LT_EINVAL && !g && strstr(e.msg, "resolution"), "a choice out of range does not expand: %s", e.msg);
+        lt_ok(lt_space_expand(s, &a, &g, &e) == LT_EINVAL && !g && strstr(e.msg, "resolution"),
+              "a choice out of range does not expand: %s", e.msg);
         a = (struct lt_arch){.n = 2};
-        lt_ok(lt_space_expand(s, &a, &g, &e) == LT_EINVAL && !g && strstr(e.msg, "tiny"), "nor does a foreign architecture: %s", e.msg);
+        lt_ok(lt_space_expand(s, &a, &g, &e) == LT_EINVAL && !g && strstr(e.msg, "tiny"),
+              "nor does a foreign architecture: %s", e.msg);
     }
     lt_space_free(s);
 }
 
 /* ---- variation ---- */
 
-static bool is_canonical(const struct lt_space *s, const struct lt_arch *a)
-{
+static bool is_canonical(const struct lt_space *s, const struct lt_arch *a) {
     struct lt_arch c = *a;
     bool ok = a->n == lt_space_n_genes(s);
 
@@ -303,8 +319,7 @@ static bool is_canonical(const struct lt_space *s, const struct lt_arch *a)
     return ok && !memcmp(c.g, a->g, sizeof(c.g));
 }
 
-static void variation(void)
-{
+static void variation(void) {
     static const char *const text[] = {tiny, rich};
     static const double p[] = {0, 0.1, 1};
 
@@ -338,19 +353,23 @@ static void variation(void)
             loose += !is_canonical(s, &c);
             for (int g = 0; g < a.n; g++) {
                 if (!lt_space_gene_active(s, &c, g)) continue;
-                foreign += !(lt_space_gene_active(s, &a, g) && c.g[g] == a.g[g]) && !(lt_space_gene_active(s, &b, g) && c.g[g] == b.g[g]);
+                foreign += !(lt_space_gene_active(s, &a, g) && c.g[g] == a.g[g]) &&
+                           !(lt_space_gene_active(s, &b, g) && c.g[g] == b.g[g]);
             }
         }
         lt_ok(loose == 0, "space %d: samples, mutants and children are canonical", i);
         lt_ok(unchanged == 0, "a mutant always differs");
         lt_ok(foreign == 0, "an active gene of a child comes from a parent in which it is active");
-        lt_ok(deeper > 100 && fresh > deeper / 4, "blocks that a mutation adds start anywhere (%d of %d genes not at 0)", fresh, deeper);
+        lt_ok(deeper > 100 && fresh > deeper / 4,
+              "blocks that a mutation adds start anywhere (%d of %d genes not at 0)", fresh, deeper);
         for (int g = 0; g < lt_space_n_genes(s); g++) {
             int64_t total = 0, n = lt_space_gene(s, g)->n_choices;
 
             for (int k = 0; k < n; k++) total += seen[g][k];
             /* binomial: 5 standard deviations from total / n */
-            for (int k = 0; k < n; k++) rare += fabs((double)seen[g][k] - (double)total / (double)n) > 5 * sqrt((double)total * (1.0 / (double)n) * (1 - 1.0 / (double)n));
+            for (int k = 0; k < n; k++)
+                rare += fabs((double)seen[g][k] - (double)total / (double)n) >
+                        5 * sqrt((double)total * (1.0 / (double)n) * (1 - 1.0 / (double)n));
         }
         lt_ok(rare == 0, "samples are uniform in every gene");
         lt_rng_at(&r, SEED, LT_RNG_TEST, 4, 0);
@@ -374,8 +393,7 @@ static void variation(void)
 
 /* ---- expansion ---- */
 
-static int view_faults(const struct lt_graph *sub, const struct lt_graph *big)
-{
+static int view_faults(const struct lt_graph *sub, const struct lt_graph *big) {
     int faults = 0;
 
     for (int i = 0; i < sub->n_params; i++) {
@@ -394,8 +412,7 @@ static int view_faults(const struct lt_graph *sub, const struct lt_graph *big)
     return faults;
 }
 
-static void views(void)
-{
+static void views(void) {
     static const char *const text[] = {tiny, rich};
 
     for (int i = 0; i < 2; i++) {
@@ -430,8 +447,9 @@ static void views(void)
             faults += view_faults(g, big);
             lt_graph_cost(g, NULL, &c);
             outside += c.macs > cb.macs || c.params > cb.params || c.macs < cs.macs || c.params < cs.params;
-            out += lt_shape_count(&g->node[g->output].out) != lt_space_classes(s) || g->node[g->output].op != LT_OP_LINEAR ||
-                   g->node[0].out.d[2] != lt_space_resolution(s, &a) || g->node[0].out.d[1] != lt_space_input_channels(s);
+            out += lt_shape_count(&g->node[g->output].out) != lt_space_classes(s) ||
+                   g->node[g->output].op != LT_OP_LINEAR || g->node[0].out.d[2] != lt_space_resolution(s, &a) ||
+                   g->node[0].out.d[1] != lt_space_input_channels(s);
             lt_buf_clear(&name);
             lt_arch_print(s, &a, &name);
             misnamed += strcmp(name.data, g->name) != 0;
@@ -446,11 +464,33 @@ static void views(void)
     }
 }
 
-static void node_names(void)
-{
-    static const char *const want[] = {"image", "stem.conv", "stem.bn", "stem.act", "a.b0.dw", "a.b0.dw_bn", "a.b0.dw_act", "a.b0.project", "a.b0.project_bn", "a.b1.expand",
-                                       "a.b1.expand_bn", "a.b1.expand_act", "a.b1.dw", "a.b1.dw_bn", "a.b1.dw_act", "a.b1.project", "a.b1.project_bn", "a.b1.add", "b.b0.conv",
-                                       "b.b0.bn", "b.b0.act", "head.conv", "head.bn", "head.act", "gap", "fc"};
+static void node_names(void) {
+    static const char *const want[] = {"image",
+                                       "stem.conv",
+                                       "stem.bn",
+                                       "stem.act",
+                                       "a.b0.dw",
+                                       "a.b0.dw_bn",
+                                       "a.b0.dw_act",
+                                       "a.b0.project",
+                                       "a.b0.project_bn",
+                                       "a.b1.expand",
+                                       "a.b1.expand_bn",
+                                       "a.b1.expand_act",
+                                       "a.b1.dw",
+                                       "a.b1.dw_bn",
+                                       "a.b1.dw_act",
+                                       "a.b1.project",
+                                       "a.b1.project_bn",
+                                       "a.b1.add",
+                                       "b.b0.conv",
+                                       "b.b0.bn",
+                                       "b.b0.act",
+                                       "head.conv",
+                                       "head.bn",
+                                       "head.act",
+                                       "gap",
+                                       "fc"};
     struct lt_space *s = must(tiny), *t = must(rich);
     struct lt_graph *g = NULL;
     struct lt_arch a;
@@ -458,11 +498,15 @@ static void node_names(void)
     bool same = true;
 
     if (!s || !t) return;
-    lt_ok(!lt_arch_parse(s, "tiny:r12|w1|stem:k3|a:c24,k5e1,k3e1.5|b:d1|head:c32", &a, &e) && !lt_space_expand(s, &a, &g, &e), "expanded: %s", e.msg);
+    lt_ok(!lt_arch_parse(s, "tiny:r12|w1|stem:k3|a:c24,k5e1,k3e1.5|b:d1|head:c32", &a, &e) &&
+              !lt_space_expand(s, &a, &g, &e),
+          "expanded: %s", e.msg);
     if (g) {
-        for (int i = 0; i < g->n_nodes; i++) same &= i < (int)(sizeof(want) / sizeof(*want)) && !strcmp(g->node[i].name, want[i]);
+        for (int i = 0; i < g->n_nodes; i++)
+            same &= i < (int)(sizeof(want) / sizeof(*want)) && !strcmp(g->node[i].name, want[i]);
         lt_ok(same && g->n_nodes == (int)(sizeof(want) / sizeof(*want)), "node names, in order");
-        lt_ok(g->node[lt_graph_find(g, "a.b0.dw")].out.d[2] == 6 && g->node[lt_graph_find(g, "a.b0.dw")].out.d[1] == 8, "expansion 1 keeps the stem's 8 channels; stride 2 halves 12 to 6");
+        lt_ok(g->node[lt_graph_find(g, "a.b0.dw")].out.d[2] == 6 && g->node[lt_graph_find(g, "a.b0.dw")].out.d[1] == 8,
+              "expansion 1 keeps the stem's 8 channels; stride 2 halves 12 to 6");
         lt_ok(g->node[lt_graph_find(g, "a.b1.dw")].out.d[1] == 40, "24 * 1.5 = 36 is rounded to 40");
         lt_graph_free(g);
     }
@@ -470,10 +514,14 @@ static void node_names(void)
     lt_space_largest(t, &a);
     lt_ok(!lt_space_expand(t, &a, &g, &e), "a rich space expands");
     if (g) {
-        int se = lt_graph_find(g, "s1.b0.se_mul"), act = lt_graph_find(g, "s1.b0.dw_act"), last = lt_graph_find(g, "s3.b0.dw_act"), stem = lt_graph_find(g, "stem.act");
+        int se = lt_graph_find(g, "s1.b0.se_mul"), act = lt_graph_find(g, "s1.b0.dw_act"),
+            last = lt_graph_find(g, "s3.b0.dw_act"), stem = lt_graph_find(g, "stem.act");
 
-        lt_ok(se > 0 && g->node[se].in[0] == act && g->node[lt_graph_find(g, "s1.b0.project")].in[0] == se, "squeeze-excite sits between depthwise and projection");
-        lt_ok(g->node[act].act == LT_ACT_HSWISH && g->node[last].act == LT_ACT_SILU && g->node[stem].act == LT_ACT_RELU6, "activations: the space's, the stage's, the stem's");
+        lt_ok(se > 0 && g->node[se].in[0] == act && g->node[lt_graph_find(g, "s1.b0.project")].in[0] == se,
+              "squeeze-excite sits between depthwise and projection");
+        lt_ok(g->node[act].act == LT_ACT_HSWISH && g->node[last].act == LT_ACT_SILU &&
+                  g->node[stem].act == LT_ACT_RELU6,
+              "activations: the space's, the stage's, the stem's");
         lt_graph_free(g);
     }
     lt_space_free(s);
@@ -482,8 +530,7 @@ static void node_names(void)
 
 /* ---- features, hash ---- */
 
-static void features(void)
-{
+static void features(void) {
     struct lt_space *s = must(tiny);
     double f[128];
     struct lt_arch a;
@@ -501,21 +548,32 @@ static void features(void)
             wrong += f[at] != (on && k == a.g[g] ? 1 : 0);
         }
     }
-    lt_ok(at == lt_space_n_features(s) && wrong == 0 && ones == active && active < a.n, "one-hot where active: %d ones, %d of %d genes active", ones, active, (int)a.n);
+    lt_ok(at == lt_space_n_features(s) && wrong == 0 && ones == active && active < a.n,
+          "one-hot where active: %d ones, %d of %d genes active", ones, active, (int)a.n);
     lt_space_free(s);
 }
 
-static void hashes(void)
-{
-    static const struct { const char *from, *to; } edit[] = {{"tiny", "tinz"}, {"[8, 12]", "[8, 11]"}, {"classes: 4", "classes: 5"}, {"[1, 1.5]", "[1, 1.25]"}, {"stride: 2", "stride: 1"},
-                                                             {"[16, 32]", "[16, 40]"}, {"block: conv, channels: 16", "block: conv, channels: 24"}, {"schema: 1\n", "schema: 1\nact: silu\n"}};
+static void hashes(void) {
+    static const struct {
+        const char *from, *to;
+    } edit[] = {{"tiny", "tinz"},
+                {"[8, 12]", "[8, 11]"},
+                {"classes: 4", "classes: 5"},
+                {"[1, 1.5]", "[1, 1.25]"},
+                {"stride: 2", "stride: 1"},
+                {"[16, 32]", "[16, 40]"},
+                {"block: conv, channels: 16", "block: conv, channels: 24"},
+                {"schema: 1\n", "schema: 1\nact: silu\n"}};
     struct lt_space *s = must(tiny), *t;
     uint64_t h = lt_space_hash(s);
 
-    t = must("# comment\nschema: 1\nname: tiny\nabout: the same\ninput: {resolution: [8, 12], channels: 3}\nclasses: 4\nwidth: [0.5, 1]\n"
-             "stem: {block: conv, channels: 8, kernel: [1, 3], stride: 1}\nstages:\n"
-             "  - {name: a, block: mbconv, channels: [8, 24], depth: [1, 2], stride: 2, kernel: [3, 5], expand: [1, 1.5]}\n"
-             "  - {name: b, block: conv, kernel: [3], channels: 16, depth: [1, 3]}\nhead: {channels: [16, 32], act: relu}\n");
+    t = must(
+        "# comment\nschema: 1\nname: tiny\nabout: the same\ninput: {resolution: [8, 12], channels: 3}\nclasses: "
+        "4\nwidth: [0.5, 1]\n"
+        "stem: {block: conv, channels: 8, kernel: [1, 3], stride: 1}\nstages:\n"
+        "  - {name: a, block: mbconv, channels: [8, 24], depth: [1, 2], stride: 2, kernel: [3, 5], expand: [1, 1.5]}\n"
+        "  - {name: b, block: conv, kernel: [3], channels: 16, depth: [1, 3]}\nhead: {channels: [16, 32], act: "
+        "relu}\n");
     lt_ok(lt_space_hash(t) == h, "layout, comments, order and spelled-out defaults do not change a space's hash");
     lt_space_free(t);
     for (size_t i = 0; i < sizeof(edit) / sizeof(*edit); i++) {
@@ -530,8 +588,7 @@ static void hashes(void)
     lt_space_free(s);
 }
 
-int main(void)
-{
+int main(void) {
     lt_note("seed %d", SEED);
     bad_files();
     out_of_memory();

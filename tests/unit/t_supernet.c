@@ -1,6 +1,7 @@
 /*
- * The shared vector: a subnetwork is a view (against slicing by plain loops), gradients come back through the same view (against finite
- * differences), one subnetwork's recalibration touches no other, and files of weights are whole, ours, or refused.
+ * The shared vector: a subnetwork is a view (against slicing by plain loops), gradients come back through the same view
+ * (against finite differences), one subnetwork's recalibration touches no other, and files of weights are whole, ours,
+ * or refused.
  */
 #include "lathe/data.h"
 #include "lathe/file.h"
@@ -45,7 +46,8 @@ static struct lt_weights *weights(const struct lt_graph *g)
     return w;
 }
 
-/* Taps of the kernel of side k made from `full` of side kf through `step` matrices: m[0] makes the largest smaller side, and so on down. */
+/* Taps of the kernel of side k made from `full` of side kf through `step` matrices: m[0] makes the largest smaller
+ * side, and so on down. */
 static void make_kernel(const float *full, int kf, int k, const float *const *m, float *out)
 {
     float now[MAX_TAPS], next[MAX_TAPS];
@@ -64,7 +66,8 @@ static void make_kernel(const float *full, int kf, int k, const float *const *m,
     memcpy(out, now, sizeof(float) * (size_t)(k * k));
 }
 
-/* The layout that the header promises nothing about, found from outside: where each parameter of the largest network lies in the shared vector. */
+/* The layout that the header promises nothing about, found from outside: where each parameter of the largest network
+ * lies in the shared vector. */
 static int64_t place_of(const struct lt_graph *g, int p)
 {
     int64_t at = 0;
@@ -96,12 +99,13 @@ static void views(const struct lt_space *s)
     for (int i = 0; i < big->n_params; i++)
         if (big->param[i].n_dims == 4 && big->param[i].dim[2] > 3)
             transforms += big->param[i].dim[2] == 7 ? 625 + 81 : 81;
-    lt_ok(lt_supernet_n_params(sn) == own + transforms, "%lld parameters are those of the largest network and %lld of kernel transforms",
+    lt_ok(lt_supernet_n_params(sn) == own + transforms,
+          "%lld parameters are those of the largest network and %lld of kernel transforms",
           (long long)lt_supernet_n_params(sn), (long long)transforms);
 
     for (int perturbed = 0; perturbed < 2; perturbed++) {
         float *params = lt_supernet_params(sn);
-        if (perturbed) {                                  /* transforms that are no identity, distinct per layer */
+        if (perturbed) { /* transforms that are no identity, distinct per layer */
             float *noise = lt_malloc(sizeof(float) * (size_t)transforms);
             fill_random(noise, transforms, 0.2f, 1);
             for (int64_t i = 0; i < transforms; i++)
@@ -132,7 +136,8 @@ static void views(const struct lt_space *s)
                             worst = fmax(worst, fabs(w->data[i][o * p->dim[1] + k] - bw->data[b][o * q->dim[1] + k]));
                 } else {
                     int k = (int)p->dim[2], kf = (int)q->dim[2];
-                    /* The matrices of this layer: behind the parameters, by layer in order; within a layer the smallest side first. */
+                    /* The matrices of this layer: behind the parameters, by layer in order; within a layer the smallest
+                     * side first. */
                     const float *m[2] = {NULL, NULL};
                     int64_t at = own;
                     for (int l = 0; l < b; l++)
@@ -150,8 +155,9 @@ static void views(const struct lt_space *s)
                 }
             }
             /* a copy is exact; a transformed kernel is a sum of 25 products of size 1 in f32 */
-            lt_ok(!st && worst <= (perturbed ? 1e-5 : 0), "%s transforms, arch %d: parameters are first channels and (transformed) centres, off by %.1e", perturbed ? "perturbed" : "identity", n,
-                  worst);
+            lt_ok(!st && worst <= (perturbed ? 1e-5 : 0),
+                  "%s transforms, arch %d: parameters are first channels and (transformed) centres, off by %.1e",
+                  perturbed ? "perturbed" : "identity", n, worst);
             lt_weights_free(w);
             lt_graph_free(g);
         }
@@ -185,12 +191,14 @@ static struct lt_supernet *perturbed(const struct lt_space *s)
     return sn;
 }
 
-/* <gradient, change of the gathered parameters> = <scattered gradient, change of the shared ones>, for any direction. */
+/* <gradient, change of the gathered parameters> = <scattered gradient, change of the shared ones>, for any direction.
+ */
 static void adjoint(const struct lt_space *s)
 {
     struct lt_supernet *sn = perturbed(s);
     int64_t n = lt_supernet_n_params(sn);
-    float *params = lt_supernet_params(sn), *keep = lt_malloc(sizeof(float) * (size_t)n), *d = lt_malloc(sizeof(float) * (size_t)n);
+    float *params = lt_supernet_params(sn), *keep = lt_malloc(sizeof(float) * (size_t)n),
+          *d = lt_malloc(sizeof(float) * (size_t)n);
     float *back = lt_malloc(sizeof(float) * (size_t)n);
     struct lt_err e;
     memcpy(keep, params, sizeof(float) * (size_t)n);
@@ -199,7 +207,8 @@ static void adjoint(const struct lt_space *s)
         random_arch(s, k, &a);
         struct lt_graph *g = expand(s, &a);
         struct lt_weights *up = weights(g), *down = weights(g), *grad = weights(g);
-        const float h = 1.0f / 256;                       /* the view is cubic in (kernel, transforms): the error is h^2 times its third derivative */
+        const float h =
+            1.0f / 256; /* the view is cubic in (kernel, transforms): the error is h^2 times its third derivative */
         fill_random(d, n, 1, 10 + (uint64_t)k);
         for (int i = 0; i < g->n_params; i++)
             fill_random(grad->data[i], g->param[i].count, 1, 100 + (uint64_t)(1000 * k + i));
@@ -220,7 +229,8 @@ static void adjoint(const struct lt_space *s)
         memset(back, 0, sizeof(float) * (size_t)n);
         lt_status st = lt_supernet_scatter(sn, g, grad, back, &e);
         double backward = dot(back, d, n), scale = sqrt(size);
-        lt_ok(!st && fabs(forward - backward) < 5e-4 * scale, "arch %d: scatter is the adjoint of gather: %.5f and %.5f (scale %.1f)", k, forward, backward, scale);
+        lt_ok(!st && fabs(forward - backward) < 5e-4 * scale,
+              "arch %d: scatter is the adjoint of gather: %.5f and %.5f (scale %.1f)", k, forward, backward, scale);
         LT_CHECK(!lt_supernet_scatter(sn, g, grad, back, &e));
         lt_ok(fabs(dot(back, d, n) - 2 * backward) < 1e-4 * scale, "arch %d: scatter adds", k);
         lt_weights_free(up);
@@ -251,12 +261,13 @@ static struct lt_data_set *patterns(int n, int size)
 }
 
 /* Loss of a subnetwork as a function of the shared vector. */
-static double loss_of(const struct lt_supernet *sn, const struct lt_graph *g, struct lt_weights *w, struct lt_session *s, const float *x, const uint8_t *labels, int n,
-                      float *dlogits)
+static double loss_of(const struct lt_supernet *sn, const struct lt_graph *g, struct lt_weights *w,
+                      struct lt_session *s, const float *x, const uint8_t *labels, int n, float *dlogits)
 {
     float logits[16 * 10];
     struct lt_err e;
-    if (lt_supernet_gather(sn, g, w, &e) || lt_session_weights(s, w, &e) || lt_session_forward(s, x, n, LT_BN_BATCH, logits, &e))
+    if (lt_supernet_gather(sn, g, w, &e) || lt_session_weights(s, w, &e) ||
+        lt_session_forward(s, x, n, LT_BN_BATCH, logits, &e))
         LT_BUG("%s", e.msg);
     return lt_softmax_xent(logits, labels, NULL, n, 10, 0, 1, dlogits);
 }
@@ -270,8 +281,10 @@ static void end_to_end(const struct lt_space *s)
     struct lt_err e;
     enum { BATCH = 16 };
     int64_t n = lt_supernet_n_params(sn);
-    float *params = lt_supernet_params(sn), *keep = lt_malloc(sizeof(float) * (size_t)n), *d = lt_malloc(sizeof(float) * (size_t)n);
-    float *back = lt_calloc((size_t)n, sizeof(float)), *x = lt_malloc(sizeof(float) * BATCH * 16 * 16), dlogits[BATCH * 10], unused[BATCH * 10];
+    float *params = lt_supernet_params(sn), *keep = lt_malloc(sizeof(float) * (size_t)n),
+          *d = lt_malloc(sizeof(float) * (size_t)n);
+    float *back = lt_calloc((size_t)n, sizeof(float)), *x = lt_malloc(sizeof(float) * BATCH * 16 * 16),
+          dlogits[BATCH * 10], unused[BATCH * 10];
     memcpy(keep, params, sizeof(float) * (size_t)n);
     LT_CHECK(!lt_backend_open("reference", &b, &e));
     for (int k = 0; k < 6; k++) {
@@ -292,7 +305,8 @@ static void end_to_end(const struct lt_space *s)
             LT_BUG("%s", e.msg);
         memset(back, 0, sizeof(float) * (size_t)n);
         LT_CHECK(!lt_supernet_scatter(sn, g, grad, back, &e));
-        /* Along its own gradient a loss changes most, so rounding matters least; half random so that other directions count too. */
+        /* Along its own gradient a loss changes most, so rounding matters least; half random so that other directions
+         * count too. */
         fill_random(d, n, 1, 50 + (uint64_t)k);
         double norm = sqrt(dot(back, back, n)), random_norm = sqrt(dot(d, d, n));
         for (int64_t i = 0; i < n; i++)
@@ -306,8 +320,10 @@ static void end_to_end(const struct lt_space *s)
         }
         memcpy(params, keep, sizeof(float) * (size_t)n);
         double numeric = (side[1] - side[0]) / (2.0 * h), analytic = dot(back, d, n);
-        /* loss of size 2 in f32 over a step of 4e-3 resolves about 1e-4; activations that cross zero add up to a percent */
-        lt_ok(fabs(numeric - analytic) < 0.02 * fabs(analytic) + 1e-3, "arch %d: gradient of the shared vector %.5f, by differences %.5f", k, analytic, numeric);
+        /* loss of size 2 in f32 over a step of 4e-3 resolves about 1e-4; activations that cross zero add up to a
+         * percent */
+        lt_ok(fabs(numeric - analytic) < 0.02 * fabs(analytic) + 1e-3,
+              "arch %d: gradient of the shared vector %.5f, by differences %.5f", k, analytic, numeric);
         lt_session_free(session);
         lt_weights_free(w);
         lt_weights_free(grad);
@@ -354,7 +370,8 @@ static void recalibration(const struct lt_space *s)
     lt_ok(before == after, "the accuracy is the same afterwards: %.4f and %.4f", before, after);
     lt_ok(hash == lt_supernet_hash(sn), "the shared vector is untouched");
 
-    /* All 300 training images in several batches against one batch that holds them all: exact for the first BN, whose input no other BN touches. */
+    /* All 300 training images in several batches against one batch that holds them all: exact for the first BN, whose
+     * input no other BN touches. */
     enum { ALL = 300 };
     lt_graph_free(g2);
     lt_weights_free(w2);
@@ -368,7 +385,8 @@ static void recalibration(const struct lt_space *s)
         item[i] = i;
     lt_data_batch(train, item, ALL, res, NULL, x, NULL);
     once = weights(g2);
-    st = lt_session_new(b, g2, &(struct lt_session_opt){.kind = LT_SESSION_TRAIN, .batch = ALL, .forward_only = true}, &session, &e);
+    st = lt_session_new(b, g2, &(struct lt_session_opt){.kind = LT_SESSION_TRAIN, .batch = ALL, .forward_only = true},
+                        &session, &e);
     if (!st)
         st = lt_session_weights(session, w2, &e);
     if (!st)
@@ -399,7 +417,8 @@ out:
 }
 
 /* Writes the file changed by `at` (flip a byte) or cut to `len`, and loads it. */
-static lt_status load_damaged(struct lt_supernet *sn, const char *path, const struct lt_buf *good, size_t len, long at, struct lt_err *e)
+static lt_status load_damaged(struct lt_supernet *sn, const char *path, const struct lt_buf *good, size_t len, long at,
+                              struct lt_err *e)
 {
     char *bytes = lt_malloc(good->len);
     struct lt_err ignore;
@@ -428,11 +447,15 @@ static void files(const struct lt_space *s)
     lt_ok(!st && lt_supernet_hash(a) == lt_supernet_hash(b), "saved and loaded: the same bits %s", st ? e.msg : "");
     LT_CHECK(!lt_file_read(path, 1 << 26, &good, &e));
     uint64_t hash = lt_supernet_hash(b);
-    lt_ok(load_damaged(b, path, &good, good.len / 2, -1, &e) == LT_EIO && strstr(e.msg, path), "cut in half: %s", e.msg);
+    lt_ok(load_damaged(b, path, &good, good.len / 2, -1, &e) == LT_EIO && strstr(e.msg, path), "cut in half: %s",
+          e.msg);
     lt_ok(load_damaged(b, path, &good, 5, -1, &e) == LT_EIO, "cut in the magic: %s", e.msg);
-    lt_ok(load_damaged(b, path, &good, good.len, 2, &e) == LT_EIO && strstr(e.msg, "offset 0"), "another magic: %s", e.msg);
-    lt_ok(load_damaged(b, path, &good, good.len, 8, &e) == LT_EIO && strstr(e.msg, "version"), "another version: %s", e.msg);
-    lt_ok(load_damaged(b, path, &good, good.len, (long)good.len - 100, &e) == LT_EIO && strstr(e.msg, "checksum"), "a flipped bit: %s", e.msg);
+    lt_ok(load_damaged(b, path, &good, good.len, 2, &e) == LT_EIO && strstr(e.msg, "offset 0"), "another magic: %s",
+          e.msg);
+    lt_ok(load_damaged(b, path, &good, good.len, 8, &e) == LT_EIO && strstr(e.msg, "version"), "another version: %s",
+          e.msg);
+    lt_ok(load_damaged(b, path, &good, good.len, (long)good.len - 100, &e) == LT_EIO && strstr(e.msg, "checksum"),
+          "a flipped bit: %s", e.msg);
     struct lt_buf other = LT_BUF_INIT;
     lt_buf_puts(&other, mini_yaml);
     char *at = strstr(other.data, "channels: [16, 24]");
@@ -440,7 +463,8 @@ static void files(const struct lt_space *s)
     memcpy(at, "channels: [16, 28]", 18);
     struct lt_yaml *y = NULL;
     struct lt_space *s2 = NULL;
-    LT_CHECK(!lt_yaml_parse("other.yaml", other.data, other.len, &y, &e) && !lt_space_parse_yaml(y, &s2, &e) && !lt_supernet_new(s2, SEED, &foreign, &e));
+    LT_CHECK(!lt_yaml_parse("other.yaml", other.data, other.len, &y, &e) && !lt_space_parse_yaml(y, &s2, &e) &&
+             !lt_supernet_new(s2, SEED, &foreign, &e));
     LT_CHECK(!lt_supernet_save(a, path, &e));
     lt_ok(lt_supernet_load(foreign, path, &e) == LT_EINVAL && strstr(e.msg, "mini"), "another space: %s", e.msg);
     lt_ok(hash == lt_supernet_hash(b), "failed loads change nothing");
@@ -448,7 +472,8 @@ static void files(const struct lt_space *s)
     lt_space_largest(s2, &big);
     struct lt_graph *g = expand(s2, &big);
     struct lt_weights *w = weights(g);
-    lt_ok(lt_supernet_gather(a, g, w, &e) == LT_EINVAL && strstr(e.msg, "s2."), "a graph of a larger space is refused: %s", e.msg);
+    lt_ok(lt_supernet_gather(a, g, w, &e) == LT_EINVAL && strstr(e.msg, "s2."),
+          "a graph of a larger space is refused: %s", e.msg);
     lt_weights_free(w);
     lt_graph_free(g);
     lt_yaml_free(y);
@@ -461,6 +486,45 @@ static void files(const struct lt_space *s)
     unlink(path);
 }
 
+/* Memory that runs out anywhere: LT_ENOMEM, outputs untouched, nothing kept. Every 7th allocation stands for all. */
+static void out_of_memory(const struct lt_space *s)
+{
+    struct lt_data_set *set = patterns(100, 16);
+    struct lt_supernet *sn = NULL;
+    struct lt_backend *b = NULL;
+    struct lt_err e;
+    struct lt_arch a;
+    lt_status st = LT_ENOMEM;
+    int64_t live = lt_mem_live(), tried = 0;
+    bool clean = true;
+    for (int64_t at = 1; st; at += 7, tried++) {
+        lt_mem_fail_at(at);
+        st = lt_supernet_new(s, SEED, &sn, &e);
+        lt_mem_fail_at(0);
+        clean &= !st || (st == LT_ENOMEM && !sn && lt_mem_live() == live);
+    }
+    lt_ok(clean && tried > 5, "a new supernet without memory, failing at %lld places", (long long)tried);
+    LT_CHECK(!lt_backend_open("auto", &b, &e));
+    lt_space_smallest(s, &a);
+    double accuracy = -1;
+    /* once before counting: a backend keeps what it has built */
+    LT_CHECK(!lt_supernet_evaluate(sn, b, &a, lt_data_train(set), lt_data_validation(set), 20, 20, SEED, &accuracy, &e));
+    accuracy = -1;
+    live = lt_mem_live();
+    st = LT_ENOMEM;
+    tried = 0;
+    for (int64_t at = 1; st; at += 7, tried++) {
+        lt_mem_fail_at(at);
+        st = lt_supernet_evaluate(sn, b, &a, lt_data_train(set), lt_data_validation(set), 20, 20, SEED, &accuracy, &e);
+        lt_mem_fail_at(0);
+        clean &= !st || (st == LT_ENOMEM && accuracy == -1 && lt_mem_live() <= live);
+    }
+    lt_ok(clean && tried > 5, "an evaluation without memory, failing at %lld places", (long long)tried);
+    lt_backend_close(b);
+    lt_supernet_free(sn);
+    lt_data_free(set);
+}
+
 int main(void)
 {
     struct lt_space *s = mini_space();
@@ -470,6 +534,7 @@ int main(void)
     files(s);
     end_to_end(s);
     recalibration(s);
+    out_of_memory(s);
     lt_space_free(s);
     lt_ok(lt_mem_live() == 0, "nothing leaks: %lld blocks", (long long)lt_mem_live());
     return lt_done();

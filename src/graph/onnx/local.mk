@@ -1,5 +1,6 @@
 # Room: ONNX models; needs protobuf-c. The messages' C code is made from onnx.proto in the build directory.
 lathe_lib_sources += src/graph/quantize.h src/graph/onnx/onnx_model.h src/graph/onnx/onnx_model.c src/graph/onnx/onnx_write.c
+lathe_public_headers += src/lathe/onnx.h
 EXTRA_DIST += src/graph/onnx/onnx.proto
 if LT_WITH_PROTOBUF_C
 nodist_liblathe_a_SOURCES = src/graph/onnx/onnx.pb-c.c

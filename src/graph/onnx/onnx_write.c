@@ -8,7 +8,7 @@
  * Hard swish exists from opset 14 on, so it is x * HardSigmoid(x) with alpha 1/6 and beta 1/2, which is its definition.
  */
 #include "config.h"
-#include "lathe/deploy.h"
+#include "lathe/onnx.h"
 #include "lathe/mem.h"
 #if LT_WITH_PROTOBUF_C
 #include <math.h>

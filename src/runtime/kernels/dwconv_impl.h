@@ -12,17 +12,31 @@
  */
 #define DW_MAX_K 7
 
-struct dw_block {
-    const float *x, *w;                 /* first existing input pixel (row and column); first existing kernel row */
-    float *y;                           /* forward, data gradient: first output pixel. weight gradient: sums of the first existing kernel row */
-    const float *dy;                    /* weight gradient: first output pixel */
-    const float *bias;
-    ptrdiff_t xrow, c, wrow, wstep;     /* steps in floats: input row per kernel row, pixel, kernel row, tap */
-    int lo, hi;                         /* columns that exist, counted from the first one under the block */
-    int n_ky;                           /* existing kernel rows */
-    int skip, keep;                     /* weight gradient: the first `skip` pixels were done already. strided data gradient: store [skip, keep) */
+/* One sample and channel vector, sizes and steps in floats. Forward: x -> y. Data gradient of stride 1: the same with dy as x, dx as y, and the
+ * kernel turned round (w at its end, negative steps). Stride 2: likewise but not turned. Weight gradient: x and dy -> sums [K*K][LT_VL] in y. */
+struct dw_plane {
+    const float *x, *w, *dy, *bias;
+    float *y;
+    ptrdiff_t c, wrow, wstep;           /* pixel, kernel row, tap */
+    int h, w_in, oh, ow, pad;
     float min, max;                     /* clamp: none, relu and relu6 at once */
 };
+/* A block of P output pixels of one row: what exists of the input under it. */
+struct dw_block {
+    const float *x, *w;                 /* first existing input pixel (row and column); first existing kernel row */
+    ptrdiff_t xrow;                     /* input row per kernel row */
+    int lo, hi, n_ky;                   /* existing columns, counted from the first one under the block; existing kernel rows */
+};
+
+LT_INLINE int dw_min(int a, int b) { return a < b ? a : b; }
+LT_INLINE int dw_max(int a, int b) { return a > b ? a : b; }
+
+/* Existing part [*lo, *hi) of `count` positions that start at `at` of a line of n. */
+LT_INLINE void dw_clip(int at, int count, int n, int *lo, int *hi)
+{
+    *lo = dw_min(count, dw_max(0, -at));
+    *hi = dw_max(*lo, dw_min(count, n - at));
+}
 
 #define DW_COLUMNS(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14) F(15) F(16) F(17) F(18) F(19) \
     F(20) F(21) F(22) F(23) F(24) F(25) F(26) F(27) F(28) F(29) F(30) F(31) F(32)
@@ -34,42 +48,59 @@ struct dw_block {
 #define DW_EXISTS(j, n) ((j) < (n) && ((j) >= K / 2 || (j) >= lo) && ((j) < (n) - K / 2 || (j) < hi))
 #define DW_PIXEL(j, kx) ((((j) - (kx)) / S) & 15)
 
-LT_INLINE void dw_forward_block(const int P, const int K, const int S, const struct dw_block *b)
+LT_INLINE void dw_forward_block(const int P, const int K, const int S, const struct dw_plane *g, const struct dw_block *b, float *yp)
 {
     vf acc[16], tap[DW_MAX_K];
     const float *xr = b->x, *wr = b->w;
-    const ptrdiff_t c = b->c, wstep = b->wstep;
+    const ptrdiff_t c = g->c, wstep = g->wstep;
     const int lo = b->lo, hi = b->hi;
-    vf init = b->bias ? v_load(b->bias) : v_set(0);
+    vf init = g->bias ? v_load(g->bias) : v_set(0);
 #define F(p) if ((p) < P) acc[p] = init;
     DW_PIXELS(F)
 #undef F
-    for (int ky = 0; ky < b->n_ky; ky++, xr += b->xrow, wr += b->wrow) {
+    for (int ky = 0; ky < b->n_ky; ky++, xr += b->xrow, wr += g->wrow) {
         const float *xp = xr;
 #define F(_, kx) if ((kx) < K) tap[kx] = v_load(wr + (kx) * wstep);
         DW_TAPS(F, _)
 #undef F
 #define G(j, kx) if (DW_MEETS(j, kx)) acc[DW_PIXEL(j, kx)] = v_fma(v, tap[kx], acc[DW_PIXEL(j, kx)]);
-#define F(j) if (DW_EXISTS(j, (P - 1) * S + K)) { vf v = v_load(xp); DW_TAPS(G, j) xp += c; }
+#define F(j) if (DW_EXISTS(j, (P - 1) * S + K)) { vf v = v_load(xp); V_PIN(v); DW_TAPS(G, j) xp += c; }
         DW_COLUMNS(F)
 #undef F
 #undef G
     }
-    vf min = v_set(b->min), max = v_set(b->max);
-    float *yp = b->y;
+    vf min = v_set(g->min), max = v_set(g->max);
 #define F(p) if ((p) < P) { v_store(yp, v_below(v_above(acc[p], min), max)); yp += c; }
     DW_PIXELS(F)
 #undef F
 }
 
-LT_INLINE void dw_weights_block(const int P, const int K, const int S, const struct dw_block *b)
+LT_INLINE void dw_forward_plane(const int P, const int K, const int S, const struct dw_plane *g)
+{
+    struct dw_block b = {.xrow = g->w_in * g->c};
+    for (int oy = 0; oy < g->oh; oy++) {
+        int ky0, ky1, iy = oy * S - g->pad;
+        dw_clip(iy, K, g->h, &ky0, &ky1);
+        b.n_ky = ky1 - ky0;
+        b.w = b.n_ky ? g->w + ky0 * g->wrow : g->w;
+        for (int at = 0; at < g->ow; at += P) {
+            int ox = dw_min(at, g->ow - P), ix = ox * S - g->pad;
+            dw_clip(ix, (P - 1) * S + K, g->w_in, &b.lo, &b.hi);
+            b.x = b.n_ky ? g->x + ((iy + ky0) * g->w_in + ix + b.lo) * g->c : g->x;
+            dw_forward_block(P, K, S, g, &b, g->y + (oy * g->ow + ox) * g->c);
+        }
+    }
+}
+
+/* The first `skip` pixels of the block were done already. */
+LT_INLINE void dw_weights_block(const int P, const int K, const int S, const struct dw_plane *g, const struct dw_block *b, const float *dp, int skip,
+                                float *sp)
 {
     vf dy[16], sum[DW_MAX_K];
-    const float *xr = b->x, *dp = b->dy;
-    float *sp = b->y;
-    const ptrdiff_t c = b->c;
+    const float *xr = b->x;
+    const ptrdiff_t c = g->c;
     const int lo = b->lo, hi = b->hi;
-#define F(p) if ((p) < P) { dy[p] = (p) < b->skip ? v_set(0) : v_load(dp); dp += c; }
+#define F(p) if ((p) < P) { dy[p] = (p) < skip ? v_set(0) : v_load(dp); dp += c; }
     DW_PIXELS(F)
 #undef F
     for (int ky = 0; ky < b->n_ky; ky++, xr += b->xrow, sp += K * LT_VL) {
@@ -78,7 +109,7 @@ LT_INLINE void dw_weights_block(const int P, const int K, const int S, const str
         DW_TAPS(F, _)
 #undef F
 #define G(j, kx) if (DW_MEETS(j, kx)) sum[kx] = v_fma(v, dy[DW_PIXEL(j, kx)], sum[kx]);
-#define F(j) if (DW_EXISTS(j, (P - 1) * S + K)) { vf v = v_load(xp); DW_TAPS(G, j) xp += c; }
+#define F(j) if (DW_EXISTS(j, (P - 1) * S + K)) { vf v = v_load(xp); V_PIN(v); DW_TAPS(G, j) xp += c; }
         DW_COLUMNS(F)
 #undef F
 #undef G
@@ -88,41 +119,80 @@ LT_INLINE void dw_weights_block(const int P, const int K, const int S, const str
     }
 }
 
+LT_INLINE void dw_weights_plane(const int P, const int K, const int S, const struct dw_plane *g)
+{
+    struct dw_block b = {.xrow = g->w_in * g->c};
+    for (int oy = 0; oy < g->oh; oy++) {
+        int ky0, ky1, iy = oy * S - g->pad;
+        dw_clip(iy, K, g->h, &ky0, &ky1);
+        b.n_ky = ky1 - ky0;
+        for (int at = 0; at < g->ow && b.n_ky; at += P) {
+            int ox = dw_min(at, g->ow - P), ix = ox * S - g->pad;
+            dw_clip(ix, (P - 1) * S + K, g->w_in, &b.lo, &b.hi);
+            b.x = g->x + ((iy + ky0) * g->w_in + ix + b.lo) * g->c;
+            dw_weights_block(P, K, S, g, &b, g->dy + (oy * g->ow + ox) * g->c, at - ox, g->y + ky0 * K * LT_VL);
+        }
+    }
+}
+
 /* Data gradient of stride 2: x is dy here. Pixel p of the block (the first one with (ix + pad) even) meets column j, counted from
  * ox = (ix0 + pad) / 2 - (K - 1) / 2, at tap kx = p + K - 1 - 2 j. */
 #define DW_MEETS2(j, kx) ((kx) < K && 2 * (j) + (kx) >= K - 1 && 2 * (j) + (kx) - (K - 1) < P)
 #define DW_PIXEL2(j, kx) ((2 * (j) + (kx) - (K - 1)) & 15)
-LT_INLINE void dw_data2_block(const int P, const int K, const struct dw_block *b)
+LT_INLINE void dw_data2_block(const int P, const int K, const struct dw_plane *g, const struct dw_block *b, int skip, int keep, float *yp)
 {
     vf acc[16], tap[DW_MAX_K];
     const float *xr = b->x, *wr = b->w;
-    const ptrdiff_t c = b->c;
+    const ptrdiff_t c = g->c;
     const int lo = b->lo, hi = b->hi;
 #define F(p) if ((p) < P) acc[p] = v_set(0);
     DW_PIXELS(F)
 #undef F
-    for (int ky = 0; ky < b->n_ky; ky++, xr += b->xrow, wr += b->wrow) {
+    for (int ky = 0; ky < b->n_ky; ky++, xr += b->xrow, wr += 2 * K * c) {
         const float *xp = xr;
 #define F(_, kx) if ((kx) < K) tap[kx] = v_load(wr + (kx) * c);
         DW_TAPS(F, _)
 #undef F
 #define G(j, kx) if (DW_MEETS2(j, kx)) acc[DW_PIXEL2(j, kx)] = v_fma(v, tap[kx], acc[DW_PIXEL2(j, kx)]);
-#define F(j) if (DW_EXISTS(j, (P + K - 2) / 2 + 1)) { vf v = v_load(xp); DW_TAPS(G, j) xp += c; }
+#define F(j) if (DW_EXISTS(j, (P + K - 2) / 2 + 1)) { vf v = v_load(xp); V_PIN(v); DW_TAPS(G, j) xp += c; }
         DW_COLUMNS(F)
 #undef F
 #undef G
     }
-    float *yp = b->y;                   /* of pixel `skip` */
-#define F(p) if ((p) < P && (p) >= b->skip && (p) < b->keep) { v_store(yp, acc[p]); yp += c; }
+    /* pixels [skip, keep) are of this row; yp is that of pixel `skip` */
+#define F(p) if ((p) < P && (p) >= skip && (p) < keep) { v_store(yp, acc[p]); yp += c; }
     DW_PIXELS(F)
 #undef F
 }
 
-typedef void (*dw_block_fn)(const struct dw_block *b);
+/* Blocks start where (ix + pad) is even, from the one that holds pixel 0 to the one that ends with the row or one beyond. Here w_in = width of
+ * dy and ow = width of dx. */
+LT_INLINE int dw_data2_first(int pad) { return -(pad & 1); }
+LT_INLINE int dw_data2_last(int pad, int w, int P) { return dw_max(((w - P + pad + 1) & ~1) - pad, dw_data2_first(pad)); }
+
+LT_INLINE void dw_data2_plane(const int P, const int K, const struct dw_plane *g)
+{
+    const int last = dw_data2_last(g->pad, g->ow, P);
+    struct dw_block b = {.xrow = -g->w_in * g->c};
+    for (int iy = 0; iy < g->oh; iy++) {
+        /* taps ky = ky0, ky0 + 2, ... meet rows oy0, oy0 - 1, ... */
+        int ky0 = (iy + g->pad) & 1, oy0 = (iy + g->pad) / 2, skip = dw_max(0, oy0 - (g->h - 1));
+        b.n_ky = dw_max(0, dw_min((K - 1 - ky0) / 2, oy0) - skip + 1);
+        b.w = b.n_ky ? g->w + (ky0 + 2 * skip) * K * g->c : g->w;
+        for (int at = dw_data2_first(g->pad); at < g->ow; at += P) {
+            int ix = dw_min(at, last), ox = (ix + g->pad) / 2 - (K - 1) / 2, out = dw_max(0, -ix);
+            dw_clip(ox, (P + K - 2) / 2 + 1, g->w_in, &b.lo, &b.hi);
+            b.x = b.n_ky ? g->x + ((oy0 - skip) * g->w_in + ox + b.lo) * g->c : g->x;
+            dw_data2_block(P, K, g, &b, out, dw_min(P, g->ow - ix), g->y + (iy * g->ow + ix + out) * g->c);
+        }
+    }
+}
+
+typedef void (*dw_plane_fn)(const struct dw_plane *g);
 #define DW_DEFINE(P, K, S) \
-    static void dw_forward_##P##_##K##_##S(const struct dw_block *b) { dw_forward_block(P, K, S, b); } \
-    static void dw_weights_##P##_##K##_##S(const struct dw_block *b) { dw_weights_block(P, K, S, b); }
-#define DW_DEFINE2(P, K) static void dw_data2_##P##_##K(const struct dw_block *b) { dw_data2_block(P, K, b); }
+    static void dw_forward_##P##_##K##_##S(const struct dw_plane *g) { dw_forward_plane(P, K, S, g); } \
+    static void dw_weights_##P##_##K##_##S(const struct dw_plane *g) { dw_weights_plane(P, K, S, g); }
+#define DW_DEFINE2(P, K) static void dw_data2_##P##_##K(const struct dw_plane *g) { dw_data2_plane(P, K, g); }
 #define DW_EACH_KS(F, P) F(P, 3, 1) F(P, 5, 1) F(P, 7, 1) F(P, 3, 2) F(P, 5, 2) F(P, 7, 2)
 #define DW_EACH_K(F, P) F(P, 3) F(P, 5) F(P, 7)
 
@@ -146,32 +216,22 @@ DW_EACH_K(DW_DEFINE2, 10) DW_EACH_K(DW_DEFINE2, 12) DW_EACH_K(DW_DEFINE2, 14)
 #define DW_TABLE(f) { \
     {DW_ROW(f, 3, 1), DW_ROW(f, 5, 1), DW_ROW(f, 7, 1)}, \
     {DW_ROW(f, 3, 2), DW_ROW(f, 5, 2), DW_ROW(f, 7, 2)}}
-static const dw_block_fn dw_forward_fn[2][3][15] = DW_TABLE(dw_forward);    /* [stride - 1][kernel / 2 - 1][P] */
-static const dw_block_fn dw_weights_fn[2][3][15] = DW_TABLE(dw_weights);
-static const dw_block_fn dw_data2_fn[3][15] = {DW_ROW_2(3), DW_ROW_2(5), DW_ROW_2(7)};
+static const dw_plane_fn dw_forward_fn[2][3][15] = DW_TABLE(dw_forward);    /* [stride - 1][kernel / 2 - 1][P] */
+static const dw_plane_fn dw_weights_fn[2][3][15] = DW_TABLE(dw_weights);
+static const dw_plane_fn dw_data2_fn[3][15] = {DW_ROW_2(3), DW_ROW_2(5), DW_ROW_2(7)};
 
 static bool dw_is_fast(const struct lt_window *d)
 {
     return (d->kernel == 3 || d->kernel == 5 || d->kernel == 7) && (d->stride == 1 || d->stride == 2);
 }
 
-LT_INLINE int dw_min(int a, int b) { return a < b ? a : b; }
-LT_INLINE int dw_max(int a, int b) { return a > b ? a : b; }
-
 /* Size of the blocks that cover a row of w pixels: as few blocks as possible, as equal as possible, none wider than the row. */
-static int dw_block_size(const dw_block_fn *fn, int w)
+static int dw_block_size(const dw_plane_fn *fn, int w)
 {
     for (int n = (w + LT_MAX_BLOCK - 1) / LT_MAX_BLOCK;; n++)
         for (int p = (w + n - 1) / n; p <= LT_MAX_BLOCK && p <= w; p++)
             if (fn[p])
                 return p;
-}
-
-/* Existing part [*lo, *hi) of `count` positions that start at `at` of a line of n. */
-LT_INLINE void dw_clip(int at, int count, int n, int *lo, int *hi)
-{
-    *lo = dw_min(count, dw_max(0, -at));
-    *hi = dw_max(*lo, dw_min(count, n - at));
 }
 
 /* May blocks of P output pixels be used: never more than K/2 columns of one outside, on either side. First column `at` of the first and of the
@@ -184,16 +244,19 @@ static bool dw_fits(int first, int last, int cols, int kernel, int n)
     return lo <= kernel / 2 && hi2 >= cols - kernel / 2 && lo2 <= kernel / 2 && hi >= cols - kernel / 2 && hi > lo && hi2 > lo2;
 }
 
-/* The same for forward and weight gradient; P as dw_block_size gives it, 0 when plain loops must do. */
-static int dw_fit(const struct lt_window *d, const dw_block_fn *fns)
+/* The function of a table row that does d, or NULL when plain loops must. */
+static dw_plane_fn dw_fit(const struct lt_window *d, const dw_plane_fn *fns)
 {
-    int P = dw_block_size(fns, d->ow);
-    return dw_fits(-d->pad, (d->ow - P) * d->stride - d->pad, (P - 1) * d->stride + d->kernel, d->kernel, d->w) ? P : 0;
+    if (!fns)
+        return NULL;
+    const int P = dw_block_size(fns, d->ow);
+    return dw_fits(-d->pad, (d->ow - P) * d->stride - d->pad, (P - 1) * d->stride + d->kernel, d->kernel, d->w) ? fns[P] : NULL;
 }
 
-static void dw_act_row(enum lt_act act, float *y, int w, ptrdiff_t c)
+/* The activations that are no clamp: count pixels of one channel vector, just written. */
+static void dw_act(enum lt_act act, float *y, int count, ptrdiff_t c)
 {
-#define F(a) for (int i = 0; i < w; i++) v_store(y + i * c, v_act(a, v_load(y + i * c)));
+#define F(a) for (int i = 0; i < count; i++) v_store(y + i * c, v_act(a, v_load(y + i * c)));
     switch (act) {
     case LT_ACT_HSWISH: F(LT_ACT_HSWISH) break;
     case LT_ACT_HSIGMOID: F(LT_ACT_HSIGMOID) break;
@@ -205,32 +268,8 @@ static void dw_act_row(enum lt_act act, float *y, int w, ptrdiff_t c)
 #undef F
 }
 
-/* Correlation of one sample and one channel vector: forward, and the data gradient of stride 1 with the kernel turned round (wstep < 0). */
-static void dw_plane(const struct lt_window *d, const dw_block_fn *fns, int P, struct dw_block *b, const float *x, const float *wp, enum lt_act act,
-                     float *y)
-{
-    const dw_block_fn fn = fns[P];
-    const ptrdiff_t c = d->c;
-    const int cols = (P - 1) * d->stride + d->kernel;
-    for (int oy = 0; oy < d->oh; oy++) {
-        int ky0, ky1, iy = oy * d->stride - d->pad;
-        dw_clip(iy, d->kernel, d->h, &ky0, &ky1);
-        b->n_ky = ky1 - ky0;
-        b->w = b->n_ky ? wp + ky0 * b->wrow : wp;
-        for (int at = 0; at < d->ow; at += P) {
-            int ox = dw_min(at, d->ow - P), ix = ox * d->stride - d->pad;
-            dw_clip(ix, cols, d->w, &b->lo, &b->hi);
-            b->x = b->n_ky && b->hi > b->lo ? x + ((ptrdiff_t)(iy + ky0) * d->w + ix + b->lo) * c : x;
-            b->y = y + ((ptrdiff_t)oy * d->ow + ox) * c;
-            fn(b);
-        }
-        if (act > LT_ACT_RELU6)
-            dw_act_row(act, y + (ptrdiff_t)oy * d->ow * c, d->ow, c);
-    }
-}
-
 /* Any kernel and stride, one channel vector: plain but vector loops. */
-static void dw_plane_any(const struct lt_window *d, const float *x, const float *wp, const float *bias, enum lt_act act, float *y)
+static void dw_forward_any(const struct lt_window *d, const float *x, const float *wp, const float *bias, float min, float max, float *y)
 {
     const ptrdiff_t c = d->c;
     for (int oy = 0; oy < d->oh; oy++) {
@@ -242,66 +281,35 @@ static void dw_plane_any(const struct lt_window *d, const float *x, const float 
             for (int ky = y0; ky < y1; ky++)
                 for (int kx = x0; kx < x1; kx++)
                     acc = v_fma(v_load(x + ((ptrdiff_t)(iy + ky) * d->w + ix + kx) * c), v_load(wp + (ky * d->kernel + kx) * c), acc);
-            if (act == LT_ACT_RELU || act == LT_ACT_RELU6)
-                acc = v_below(v_above(acc, v_set(0)), v_set(act == LT_ACT_RELU6 ? 6 : __builtin_inff()));
-            v_store(y + ((ptrdiff_t)oy * d->ow + ox) * c, acc);
+            v_store(y + ((ptrdiff_t)oy * d->ow + ox) * c, v_below(v_above(acc, v_set(min)), v_set(max)));
         }
-        if (act > LT_ACT_RELU6)
-            dw_act_row(act, y + (ptrdiff_t)oy * d->ow * c, d->ow, c);
     }
 }
 
 static void dw_forward(const struct lt_window *d, const float *x, const float *wp, const float *bias, enum lt_act act, float *y)
 {
-    const ptrdiff_t c = d->c;
     if (d->c < LT_VL) {
         LT_NARROWER->dw_forward(d, x, wp, bias, act, y);
         return;
     }
-    struct dw_block b = {.xrow = d->w * c, .c = c, .wrow = d->kernel * c, .wstep = c, .min = -__builtin_inff(), .max = __builtin_inff()};
-    if (act == LT_ACT_RELU || act == LT_ACT_RELU6)
-        b.min = 0;
-    if (act == LT_ACT_RELU6)
-        b.max = 6;
-    const dw_block_fn *fns = dw_is_fast(d) ? dw_forward_fn[d->stride - 1][d->kernel / 2 - 1] : NULL;
-    const int P = fns ? dw_fit(d, fns) : 0;
+    const ptrdiff_t c = d->c;
+    const dw_plane_fn fn = dw_fit(d, dw_is_fast(d) ? dw_forward_fn[d->stride - 1][d->kernel / 2 - 1] : NULL);
+    struct dw_plane g = {.c = c, .wrow = d->kernel * c, .wstep = c, .h = d->h, .w_in = d->w, .oh = d->oh, .ow = d->ow, .pad = d->pad,
+                         .min = act == LT_ACT_RELU || act == LT_ACT_RELU6 ? 0 : -__builtin_inff(), .max = act == LT_ACT_RELU6 ? 6 : __builtin_inff()};
     for (int n = 0; n < d->n; n++, x += (ptrdiff_t)d->h * d->w * c, y += (ptrdiff_t)d->oh * d->ow * c)
         for (int at = 0; at < d->c; at += LT_VL) {
             int ch = dw_min(at, d->c - LT_VL);
-            b.bias = bias ? bias + ch : NULL;
-            if (P)
-                dw_plane(d, fns, P, &b, x + ch, wp + ch, act, y + ch);
+            g.x = x + ch;
+            g.w = wp + ch;
+            g.bias = bias ? bias + ch : NULL;
+            g.y = y + ch;
+            if (fn)
+                fn(&g);
             else
-                dw_plane_any(d, x + ch, wp + ch, b.bias, act, y + ch);
+                dw_forward_any(d, g.x, g.w, g.bias, g.min, g.max, g.y);
+            if (act > LT_ACT_RELU6)
+                dw_act(act, g.y, d->oh * d->ow, c);
         }
-}
-
-/* Blocks start where (ix + pad) is even, from the one that holds pixel 0 to the one that ends with the row or one beyond. */
-static int dw_data2_first(const struct lt_window *d) { return -(d->pad & 1); }
-static int dw_data2_last(const struct lt_window *d, int P) { return dw_max(((d->w - P + d->pad + 1) & ~1) - d->pad, dw_data2_first(d)); }
-static int dw_data2_source(const struct lt_window *d, int ix) { return (ix + d->pad) / 2 - (d->kernel - 1) / 2; }
-
-static void dw_data2_plane(const struct lt_window *d, const dw_block_fn *fns, int P, struct dw_block *b, const float *dy, const float *wp, float *dx)
-{
-    const dw_block_fn fn = fns[P];
-    const ptrdiff_t c = d->c;
-    const int K = d->kernel, cols = (P + K - 2) / 2 + 1, first = dw_data2_first(d), last = dw_data2_last(d, P);
-    for (int iy = 0; iy < d->h; iy++) {
-        /* taps ky = ky0, ky0 + 2, ... meet rows oy0, oy0 - 1, ... */
-        int ky0 = (iy + d->pad) & 1, oy0 = (iy + d->pad) / 2;
-        int skip = dw_max(0, oy0 - (d->oh - 1)), n_ky = dw_max(0, dw_min((K - 1 - ky0) / 2, oy0) - skip + 1);
-        b->n_ky = n_ky;
-        b->w = n_ky ? wp + (ky0 + 2 * skip) * K * c : wp;
-        for (int at = first; at < d->w; at += P) {
-            int ix = dw_min(at, last), ox = dw_data2_source(d, ix);
-            dw_clip(ox, cols, d->ow, &b->lo, &b->hi);
-            b->x = n_ky && b->hi > b->lo ? dy + ((ptrdiff_t)(oy0 - skip) * d->ow + ox + b->lo) * c : dy;
-            b->skip = dw_max(0, -ix);
-            b->keep = dw_min(P, d->w - ix);
-            b->y = dx + ((ptrdiff_t)iy * d->w + ix + b->skip) * c;
-            fn(b);
-        }
-    }
 }
 
 static void dw_data_any(const struct lt_window *d, const float *dy, const float *wp, float *dx)
@@ -327,64 +335,38 @@ static void dw_data_any(const struct lt_window *d, const float *dy, const float 
 
 static void dw_backward_data(const struct lt_window *d, const float *dy, const float *wp, float *dx)
 {
-    const ptrdiff_t c = d->c;
     if (d->c < LT_VL) {
         LT_NARROWER->dw_backward_data(d, dy, wp, dx);
         return;
     }
-    const struct lt_window t = {.h = d->oh, .w = d->ow, .c = d->c, .oh = d->h, .ow = d->w, .kernel = d->kernel, .stride = 1, .pad = d->kernel - 1 - d->pad};
-    const dw_block_fn *fns = dw_is_fast(d) ? (d->stride == 1 ? dw_forward_fn[0] : dw_data2_fn)[d->kernel / 2 - 1] : NULL;
-    struct dw_block b = {.c = c, .min = -__builtin_inff(), .max = __builtin_inff()};
-    int P = 0;
-    if (fns && d->stride == 1) {
-        b.xrow = d->ow * c;
-        b.wrow = -d->kernel * c;
-        b.wstep = -c;
-        P = dw_fit(&t, fns);
-    } else if (fns) {
-        int w = d->w + (d->pad & 1), most = LT_MAX_BLOCK == 14 ? 14 : 8, n = (w + most - 1) / most;
-        b.xrow = -d->ow * c;
-        b.wrow = 2 * d->kernel * c;
-        P = ((w + n - 1) / n + 1) & ~1;
-        if (!dw_fits(dw_data2_source(d, dw_data2_first(d)), dw_data2_source(d, dw_data2_last(d, P)), (P + d->kernel - 2) / 2 + 1, d->kernel, d->ow))
-            P = 0;
+    const ptrdiff_t c = d->c;
+    const int k = d->kernel;
+    struct dw_plane g = {.c = c, .wrow = k * c, .wstep = c, .h = d->oh, .w_in = d->ow, .oh = d->h, .ow = d->w, .pad = d->pad,
+                         .min = -__builtin_inff(), .max = __builtin_inff()};
+    dw_plane_fn fn = NULL;
+    if (dw_is_fast(d) && d->stride == 1) {
+        const struct lt_window turned = {.h = d->oh, .w = d->ow, .oh = d->h, .ow = d->w, .kernel = k, .stride = 1, .pad = k - 1 - d->pad};
+        fn = dw_fit(&turned, dw_forward_fn[0][k / 2 - 1]);
+        g.pad = turned.pad;
+        g.wrow = -g.wrow;
+        g.wstep = -g.wstep;
+    } else if (dw_is_fast(d)) {
+        const int w = d->w + (d->pad & 1), most = LT_MAX_BLOCK == 14 ? 14 : 8, blocks = (w + most - 1) / most, P = ((w + blocks - 1) / blocks + 1) & ~1;
+        const int first = (dw_data2_first(d->pad) + d->pad) / 2 - k / 2, last = (dw_data2_last(d->pad, d->w, P) + d->pad) / 2 - k / 2;
+        fn = dw_fits(first, last, (P + k - 2) / 2 + 1, k, d->ow) ? dw_data2_fn[k / 2 - 1][P] : NULL;
     }
-    const float *last = wp + (d->kernel * d->kernel - 1) * c;
+    const float *w = d->stride == 1 ? wp + (k * k - 1) * c : wp;
     for (int n = 0; n < d->n; n++, dx += (ptrdiff_t)d->h * d->w * c, dy += (ptrdiff_t)d->oh * d->ow * c)
         for (int at = 0; at < d->c; at += LT_VL) {
             int ch = dw_min(at, d->c - LT_VL);
-            if (!P)
-                dw_data_any(d, dy + ch, wp + ch, dx + ch);
-            else if (d->stride == 1)
-                dw_plane(&t, fns, P, &b, dy + ch, last + ch, LT_ACT_NONE, dx + ch);
+            g.x = dy + ch;
+            g.w = w + ch;
+            g.y = dx + ch;
+            if (fn)
+                fn(&g);
             else
-                dw_data2_plane(d, fns, P, &b, dy + ch, wp + ch, dx + ch);
+                dw_data_any(d, dy + ch, wp + ch, dx + ch);
         }
-}
-
-static void dw_weights_plane(const struct lt_window *d, const dw_block_fn *fns, int P, struct dw_block *b, const float *x, const float *dy, float *sum)
-{
-    const dw_block_fn fn = fns[P];
-    const ptrdiff_t c = d->c;
-    const int cols = (P - 1) * d->stride + d->kernel;
-    for (int oy = 0; oy < d->oh; oy++) {
-        int ky0, ky1, iy = oy * d->stride - d->pad;
-        dw_clip(iy, d->kernel, d->h, &ky0, &ky1);
-        b->n_ky = ky1 - ky0;
-        if (!b->n_ky)
-            continue;
-        b->y = sum + ky0 * d->kernel * LT_VL;
-        for (int at = 0; at < d->ow; at += P) {
-            int ox = dw_min(at, d->ow - P), ix = ox * d->stride - d->pad;
-            dw_clip(ix, cols, d->w, &b->lo, &b->hi);
-            if (b->hi <= b->lo)
-                continue;
-            b->x = x + ((ptrdiff_t)(iy + ky0) * d->w + ix + b->lo) * c;
-            b->dy = dy + ((ptrdiff_t)oy * d->ow + ox) * c;
-            b->skip = at - ox;
-            fn(b);
-        }
-    }
 }
 
 static vf dw_weight_any(const struct lt_window *d, int ky, int kx, const float *x, const float *dy)
@@ -406,32 +388,33 @@ static vf dw_weight_any(const struct lt_window *d, int ky, int kx, const float *
 /* Sums of one sample are formed apart and then added to gp: rounding grows with h*w, not with n*h*w. */
 static void dw_backward_weights(const struct lt_window *d, const float *x, const float *dy, float *gp)
 {
-    const ptrdiff_t c = d->c;
     if (d->c < LT_VL) {
         LT_NARROWER->dw_backward_weights(d, x, dy, gp);
         return;
     }
-    const int kk = d->kernel * d->kernel;
-    const dw_block_fn *fns = dw_is_fast(d) ? dw_weights_fn[d->stride - 1][d->kernel / 2 - 1] : NULL;
-    struct dw_block b = {.xrow = d->w * c, .c = c};
+    const ptrdiff_t c = d->c;
+    const int k = d->kernel, kk = k * k;
+    const dw_plane_fn fn = dw_fit(d, dw_is_fast(d) ? dw_weights_fn[d->stride - 1][k / 2 - 1] : NULL);
     float sum[DW_MAX_K * DW_MAX_K * LT_VL] __attribute__((aligned(64)));
-    const int P = fns ? dw_fit(d, fns) : 0;
+    struct dw_plane g = {.c = c, .h = d->h, .w_in = d->w, .oh = d->oh, .ow = d->ow, .pad = d->pad, .y = sum};
     for (int n = 0; n < d->n; n++, x += (ptrdiff_t)d->h * d->w * c, dy += (ptrdiff_t)d->oh * d->ow * c)
         for (int at = 0; at < d->c; at += LT_VL) {
             int ch = dw_min(at, d->c - LT_VL), done = at - ch;   /* the first `done` channels were added with the vector before */
-            if (P) {
+            g.x = x + ch;
+            g.dy = dy + ch;
+            if (fn) {
                 memset(sum, 0, (size_t)kk * LT_VL * sizeof(float));
-                dw_weights_plane(d, fns, P, &b, x + ch, dy + ch, sum);
+                fn(&g);
             }
             for (int t = 0; t < kk; t++) {
-                float *g = gp + t * c + ch, *s = sum + t * LT_VL;
-                if (!P)
-                    v_store(s = sum, dw_weight_any(d, t / d->kernel, t % d->kernel, x + ch, dy + ch));
+                float *to = gp + t * c + ch, *s = fn ? sum + t * LT_VL : sum;
+                if (!fn)
+                    v_store(s, dw_weight_any(d, t / k, t % k, g.x, g.dy));
                 if (!done)
-                    v_store(g, v_load(g) + v_load(s));
+                    v_store(to, v_load(to) + v_load(s));
                 else
                     for (int i = done; i < LT_VL; i++)
-                        g[i] += s[i];
+                        to[i] += s[i];
             }
         }
 }

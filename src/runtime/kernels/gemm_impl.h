@@ -41,7 +41,7 @@ LT_INLINE void gemm_tile(const int MR, const int NV, const struct gemm_tile *t)
         const float *ap = a;
         b[0] = v_load(bp);
         b[NV - 1] = v_load(bp + (NV - 1) * LT_VL);
-#define F(i) if ((i) < MR) { vf v = v_set(*ap); ap += row; acc[i][0] = v_fma(v, b[0], acc[i][0]); if (NV == 2) acc[i][1] = v_fma(v, b[1], acc[i][1]); }
+#define F(i) if ((i) < MR) { vf v = v_set(*ap); V_PIN(v); ap += row; acc[i][0] = v_fma(v, b[0], acc[i][0]); if (NV == 2) acc[i][1] = v_fma(v, b[1], acc[i][1]); }
         GEMM_ROWS(F)
 #undef F
     }

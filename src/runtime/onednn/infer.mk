@@ -1,1 +1,0 @@
-lathe_dnnl_sources += src/runtime/onednn/infer_conv.c

@@ -1,0 +1,63 @@
+#!/bin/sh
+# Bad input of a run: file, place and exit code, and nothing left behind.
+. "${LT_SRCDIR:-$(dirname "$0")/../..}/tests/cli/tap.sh"
+
+cd "$tmp" || exit 99
+# bad STATUS NAME TEXT [SED]: mini.yaml changed by a sed expression is refused with TEXT in the message.
+bad() {
+    sed "$4" "$mini" > "$tmp/bad.yaml"
+    cmp -s "$mini" "$tmp/bad.yaml" && echo "the sed expression '$4' changed nothing" >&2
+    code "$1" "$2" "$lathe" run "$tmp/bad.yaml" -o "$tmp/out.run"
+    says "$tmp/err" "$3" "$2: the message names it"
+    [ ! -e "$tmp/out.run" ]
+    ok $? "$2: no folder is left"
+    rm -rf "$tmp/out.run"
+}
+at() { grep -n "$1" "$mini" | head -n 1 | cut -d: -f1; }
+mkdir spaces && cp "$LT_SRCDIR/spaces/tiny.yaml" spaces/
+bad 2 "unknown section" "bad.yaml:$(at '^verify'):1: " 's/^verify:/verfy:/'
+bad 2 "unknown key" "bad.yaml:$(at '^supernet'):12: " 's/{epochs/{epoch/'
+bad 2 "wrong unit" "bad.yaml:$(at latency_ms)" 's/0.8 largest/8 kB/'
+bad 2 "out of range" "bad.yaml:$(at '^predictor')" 's/samples: 24/samples: 2000/'
+bad 2 "not a number" "bad.yaml:$(at '^supernet')" 's/lr: [0-9.]*/lr: .nan/'
+bad 2 "unknown device" "did you mean 'fake'" 's/name: fake/name: fakee/'
+bad 2 "missing space" "does not exist" 's/tiny.yaml/absent.yaml/'
+bad 2 "wrong schema" "schema" 's/schema: 1/schema: 9/'
+code 1 "missing data" "$lathe" run "$mini" -o "$tmp/out.run" --set data.format=idx --set data.dir=/nonexistent
+says "$tmp/err" "/nonexistent" "missing data: the folder is named"
+code 1 "missing experiment" "$lathe" run "$tmp/absent.yaml"
+says "$tmp/err" "absent.yaml" "missing experiment: the file is named"
+code 2 "a wrong --set" "$lathe" run "$mini" -o "$tmp/out.run" --set supernet.epoks=1
+says "$tmp/err" "--set supernet.epoks" "a wrong --set: the option is the place"
+code 2 "a space that does not fit the data" "$lathe" run "$mini" -o "$tmp/out.run" --set data.classes=7
+says "$tmp/err" "7 classes" "a space that does not fit the data is named"
+code 1 "a device whose file is missing" "$lathe" run "$mini" -o "$tmp/out.run" --until measure --set device='{name: table, file: /nonexistent.csv}' --set predictor.samples=4
+says "$tmp/err" "/nonexistent.csv" "the file is named"
+rm -rf "$tmp/out.run"
+case " $LT_WITH " in
+*" mpi "*) skip "this build has MPI" ;;
+*) code 3 "started by an MPI launcher without MPI in the build" env OMPI_COMM_WORLD_SIZE=2 "$lathe" run "$mini" -o "$tmp/out.run" ;;
+esac
+
+# infeasible: exit 4, with the binding constraint and the nearest point
+code 4 "limits below everything" "$lathe" run "$mini" -o "$tmp/inf" --set constraints.latency_ms.max=0.0001
+says "$tmp/err" "latency_ms" "the binding constraint is named"
+says "$tmp/err" "nearest" "the nearest point is named"
+says "$tmp/err" "tiny:" "as an architecture"
+code 4 "check says it before" "$lathe" check "$mini" --set constraints.size_kb.max=0.5
+
+# another experiment in the same folder
+code 0 "a first run" "$lathe" run "$mini" -o "$tmp/r" --until measure
+code 2 "another experiment in its folder is refused" "$lathe" run "$mini" -o "$tmp/r" --until measure --set seed=8 --set supernet.epochs=1
+says "$tmp/err" "seed: 7 in the run, 8 now" "the differing key is named"
+says "$tmp/err" "supernet.epochs" "all of them"
+code 0 "a key that changes no result may differ" "$lathe" run "$mini" -o "$tmp/r" --until measure --set supernet.threads=1
+code 0 "--force moves the old run aside" "$lathe" run "$mini" -o "$tmp/r" --until measure --set seed=8 --force
+[ -s "$tmp/r/old-1/evaluations.jsonl" ]
+ok $? "and keeps its journal"
+
+# a journal damaged in the middle
+sed -i '3s/a/b/' "$tmp/r/evaluations.jsonl"
+code 1 "a journal damaged in the middle is refused" "$lathe" run "$mini" -o "$tmp/r" --until measure --set seed=8
+says "$tmp/err" "evaluations.jsonl:3:" "with file and line"
+finish
