@@ -1,4 +1,5 @@
-/* Room: cli. Options: tables in, values out; --name value, --name=value, -n value, flags, and -- for words that look like options. */
+/* Room: cli. Options: tables in, values out; --name value, --name=value, -n value, flags, and -- for words that look
+ * like options. */
 #include "cli/cli.h"
 #include "lathe/yaml.h"
 
@@ -7,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-lt_status cli_usage(struct lt_err *e, const struct cli *c, const char *fmt, ...)
-{
+lt_status cli_usage(struct lt_err *e, const struct cli *c, const char *fmt, ...) {
     struct lt_err what = {0};
     va_list ap;
     va_start(ap, fmt);
@@ -17,24 +17,24 @@ lt_status cli_usage(struct lt_err *e, const struct cli *c, const char *fmt, ...)
     return lt_fail(e, LT_EINVAL, "%s: %.800s; `lathe %s -h` tells more", c->command, what.msg, c->command);
 }
 
-lt_status cli_print(const struct cli *c, const struct lt_buf *b, struct lt_err *e)
-{
+lt_status cli_print(const struct cli *c, const struct lt_buf *b, struct lt_err *e) {
     lt_status s = lt_buf_ok(b, e);
     if (s || c->comm->rank || !b->len) return s;
     cli_ui_clear();
-    if (fwrite(b->data, 1, b->len, stdout) != b->len || fflush(stdout)) return lt_fail(e, LT_EIO, "standard output: %s", strerror(errno));
+    if (fwrite(b->data, 1, b->len, stdout) != b->len || fflush(stdout))
+        return lt_fail(e, LT_EIO, "standard output: %s", strerror(errno));
     return LT_OK;
 }
 
-static void help_row(struct lt_buf *b, const struct cli_opt *o)
-{
+static void help_row(struct lt_buf *b, const struct cli_opt *o) {
     char left[64];
-    snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : " ", o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+    snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : " ", o->letter ? o->letter : ' ',
+             o->letter ? ", " : "  ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
     lt_buf_printf(b, "  %-28s %s\n", left, o->help);
 }
 
-static lt_status give_help(const struct cli *c, const struct cli_opt *t, const struct cli_opt *common, struct lt_err *e)
-{
+static lt_status give_help(const struct cli *c, const struct cli_opt *t, const struct cli_opt *common,
+                           struct lt_err *e) {
     const struct cli_command *k = cli_find(c->command);
     struct lt_buf b = LT_BUF_INIT;
     lt_buf_printf(&b, "usage: lathe %s %s\n\n%s\n\n", k->name, k->usage, k->summary);
@@ -45,15 +45,14 @@ static lt_status give_help(const struct cli *c, const struct cli_opt *t, const s
     return s;
 }
 
-static const struct cli_opt *find(const struct cli_opt *t, const char *name, size_t len, char letter)
-{
+static const struct cli_opt *find(const struct cli_opt *t, const char *name, size_t len, char letter) {
     for (; t && t->name; t++)
         if (letter ? t->letter == letter : strlen(t->name) == len && !strncmp(t->name, name, len)) return t;
     return NULL;
 }
 
-static lt_status unknown(struct lt_err *e, const struct cli *c, const char *word, size_t len, const struct cli_opt *t, const struct cli_opt *common)
-{
+static lt_status unknown(struct lt_err *e, const struct cli *c, const char *word, size_t len, const struct cli_opt *t,
+                         const struct cli_opt *common) {
     const char *names[64];
     char plain[64];
     int n = 0;
@@ -66,11 +65,14 @@ static lt_status unknown(struct lt_err *e, const struct cli *c, const char *word
     return cli_usage(e, c, "option --%s is not known", plain);
 }
 
-static lt_status assign(const struct cli_opt *o, const char *value, const struct cli *c, struct lt_err *e)
-{
+static lt_status assign(const struct cli_opt *o, const char *value, const struct cli *c, struct lt_err *e) {
     switch (o->kind) {
-    case CLI_FLAG: *(bool *)o->to = true; break;
-    case CLI_TEXT: *(const char **)o->to = value; break;
+    case CLI_FLAG:
+        *(bool *)o->to = true;
+        break;
+    case CLI_TEXT:
+        *(const char **)o->to = value;
+        break;
     case CLI_LIST: {
         struct cli_list *l = o->to;
         if (l->n == CLI_MAX_LIST) return cli_usage(e, c, "more than %d times --%s", CLI_MAX_LIST, o->name);
@@ -89,8 +91,8 @@ static lt_status assign(const struct cli_opt *o, const char *value, const struct
     return LT_OK;
 }
 
-lt_status cli_parse(struct cli *c, const struct cli_opt *t, int argc, char **argv, struct cli_list *words, bool *help, struct lt_err *e)
-{
+lt_status cli_parse(struct cli *c, const struct cli_opt *t, int argc, char **argv, struct cli_list *words, bool *help,
+                    struct lt_err *e) {
     bool want_help = false, plain = false;
     const struct cli_opt common[] = {
         {"json", 0, CLI_FLAG, &c->json, NULL, "results as JSON Lines"},

@@ -1,4 +1,5 @@
-/* Room: cli. `lathe check`: an experiment is verified without running it: file, space, data, device; then how long it will take and what can be attained. */
+/* Room: cli. `lathe check`: an experiment is verified without running it: file, space, data, device; then how long it
+ * will take and what can be attained. */
 #include "cli/cli.h"
 #include "cli/cmd_run.h"
 #include "lathe/mem.h"
@@ -7,17 +8,18 @@
 #include <math.h>
 #include <stdio.h>
 
-static void duration(struct lt_buf *b, const char *what, double s)
-{
+static void duration(struct lt_buf *b, const char *what, double s) {
     lt_buf_printf(b, "  %-28s ", what);
-    if (s < 120) lt_buf_printf(b, "%6.1f s\n", s);
-    else lt_buf_printf(b, "%6.1f min\n", s / 60);
+    if (s < 120)
+        lt_buf_printf(b, "%6.1f s\n", s);
+    else
+        lt_buf_printf(b, "%6.1f min\n", s / 60);
 }
 
-static void write_text(struct lt_buf *b, const struct lt_experiment *x, const struct lt_estimate *t, int ranks)
-{
+static void write_text(struct lt_buf *b, const struct lt_experiment *x, const struct lt_estimate *t, int ranks) {
     struct lt_buf limits = LT_BUF_INIT;
-    lt_buf_printf(b, "%s: valid; space '%s', %d rank%s\n", x->path, lt_space_name(x->space), ranks, ranks == 1 ? "" : "s");
+    lt_buf_printf(b, "%s: valid; space '%s', %d rank%s\n", x->path, lt_space_name(x->space), ranks,
+                  ranks == 1 ? "" : "s");
     lt_buf_printf(b, "  training at %.0f images/s (all networks of a step)\n", t->images_per_s);
     duration(b, "train", t->train_s);
     duration(b, "measure", t->measure_s);
@@ -45,8 +47,7 @@ static void write_text(struct lt_buf *b, const struct lt_experiment *x, const st
     lt_buf_release(&limits);
 }
 
-static void write_json(struct lt_buf *b, const struct lt_experiment *x, const struct lt_estimate *t, int ranks)
-{
+static void write_json(struct lt_buf *b, const struct lt_experiment *x, const struct lt_estimate *t, int ranks) {
     struct lt_jw w;
     lt_jw_init(&w, b);
     lt_jw_obj(&w);
@@ -74,8 +75,7 @@ static void write_json(struct lt_buf *b, const struct lt_experiment *x, const st
     lt_buf_puts(b, "\n");
 }
 
-lt_status cmd_check(struct cli *c, int argc, char **argv, struct lt_err *e)
-{
+lt_status cmd_check(struct cli *c, int argc, char **argv, struct lt_err *e) {
     struct cli_list words = {0}, sets = {0};
     struct lt_experiment *x = NULL;
     struct lt_estimate t;
@@ -90,15 +90,21 @@ lt_status cmd_check(struct cli *c, int argc, char **argv, struct lt_err *e)
     if (s || help) return s;
     if ((s = cli_load_experiment(c, &words, &sets, &x, e))) goto out;
     if (quick) {
-        if (!c->json) lt_buf_printf(&b, "%s: valid\n", x->path);
-        else lt_buf_puts(&b, "{\"schema\":1,\"type\":\"check\",\"valid\":true}\n");
+        if (!c->json)
+            lt_buf_printf(&b, "%s: valid\n", x->path);
+        else
+            lt_buf_puts(&b, "{\"schema\":1,\"type\":\"check\",\"valid\":true}\n");
     } else {
         if ((s = lt_run_estimate(x, c->comm, c->ui, &t, e))) goto out;
-        if (c->json) write_json(&b, x, &t, c->comm->size);
-        else write_text(&b, x, &t, c->comm->size);
+        if (c->json)
+            write_json(&b, x, &t, c->comm->size);
+        else
+            write_text(&b, x, &t, c->comm->size);
     }
     s = cli_print(c, &b, e);
-    if (!s && !quick && !t.feasible) s = lt_fail(e, LT_INFEASIBLE, "%s: no architecture meets its limits: even the extreme networks are outside", x->path);
+    if (!s && !quick && !t.feasible)
+        s = lt_fail(e, LT_INFEASIBLE, "%s: no architecture meets its limits: even the extreme networks are outside",
+                    x->path);
 out:
     lt_buf_release(&b);
     lt_experiment_free(x);

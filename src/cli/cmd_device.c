@@ -5,12 +5,13 @@
 
 #include <string.h>
 
-static lt_status open_named(const char *text, struct lt_device **out, struct lt_yaml **cfg, struct lt_err *e)
-{
+static lt_status open_named(const char *text, struct lt_device **out, struct lt_yaml **cfg, struct lt_err *e) {
     struct lt_buf b = LT_BUF_INIT;
     /* a bare name, or a map as in an experiment */
-    if (strchr(text, ':')) lt_buf_puts(&b, text);
-    else lt_buf_printf(&b, "{name: %s}", text);
+    if (strchr(text, ':'))
+        lt_buf_puts(&b, text);
+    else
+        lt_buf_printf(&b, "{name: %s}", text);
     lt_status s = lt_buf_ok(&b, e);
     if (!s) s = lt_yaml_parse("device", b.data, b.len, cfg, e);
     if (!s) s = lt_device_open(*cfg, out, e);
@@ -18,8 +19,7 @@ static lt_status open_named(const char *text, struct lt_device **out, struct lt_
     return s;
 }
 
-static void list(struct cli *c, struct lt_buf *b)
-{
+static void list(struct cli *c, struct lt_buf *b) {
     for (int i = 0; i < lt_device_count(); i++) {
         const struct lt_device_ops *o = lt_device_ops_at(i);
         if (!c->json) {
@@ -38,8 +38,7 @@ static void list(struct cli *c, struct lt_buf *b)
     }
 }
 
-static lt_status show(struct cli *c, const char *name, struct lt_buf *b, struct lt_err *e)
-{
+static lt_status show(struct cli *c, const char *name, struct lt_buf *b, struct lt_err *e) {
     struct lt_device *d = NULL;
     struct lt_yaml *cfg = NULL;
     struct lt_jw w;
@@ -59,17 +58,19 @@ out:
     return s;
 }
 
-lt_status cmd_device(struct cli *c, int argc, char **argv, struct lt_err *e)
-{
+lt_status cmd_device(struct cli *c, int argc, char **argv, struct lt_err *e) {
     struct cli_list words = {0};
     struct lt_buf b = LT_BUF_INIT;
     bool help = false;
     lt_status s = cli_parse(c, NULL, argc, argv, &words, &help, e);
     if (s || help) return s;
     const char *verb = words.n ? words.item[0] : "";
-    if (!strcmp(verb, "list") && words.n == 1) list(c, &b);
-    else if (!strcmp(verb, "show") && words.n <= 2) s = show(c, words.n == 2 ? words.item[1] : "host", &b, e);
-    else s = cli_usage(e, c, "expected 'list', or 'show' and a device: a name, or '{name: host, threads: 2}'");
+    if (!strcmp(verb, "list") && words.n == 1)
+        list(c, &b);
+    else if (!strcmp(verb, "show") && words.n <= 2)
+        s = show(c, words.n == 2 ? words.item[1] : "host", &b, e);
+    else
+        s = cli_usage(e, c, "expected 'list', or 'show' and a device: a name, or '{name: host, threads: 2}'");
     if (!s) s = cli_print(c, &b, e);
     lt_buf_release(&b);
     return s;

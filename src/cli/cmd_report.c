@@ -3,8 +3,7 @@
 #include "lathe/json.h"
 #include "lathe/report.h"
 
-lt_status cmd_report(struct cli *c, int argc, char **argv, struct lt_err *e)
-{
+lt_status cmd_report(struct cli *c, int argc, char **argv, struct lt_err *e) {
     struct cli_list words = {0};
     struct lt_buf b = LT_BUF_INIT;
     bool help = false, plots = false;

@@ -10,17 +10,18 @@
 #include <stdio.h>
 #include <string.h>
 
-lt_status cli_load_experiment(struct cli *c, const struct cli_list *words, const struct cli_list *sets, struct lt_experiment **out, struct lt_err *e)
-{
-    if (words->n != 1) return cli_usage(e, c, words->n ? "one experiment at a time" : "which experiment? A YAML file is needed");
+lt_status cli_load_experiment(struct cli *c, const struct cli_list *words, const struct cli_list *sets,
+                              struct lt_experiment **out, struct lt_err *e) {
+    if (words->n != 1)
+        return cli_usage(e, c, words->n ? "one experiment at a time" : "which experiment? A YAML file is needed");
     lt_status s = lt_experiment_load(words->item[0], sets->item, sets->n, out, e);
     return lt_comm_agree(c->comm, s, e);
 }
 
 /* --json: the summary without its long lists, as one line. */
-static void json_line(struct lt_buf *b, const char *dir, const struct lt_json *sum)
-{
-    static const char *const keep[] = {"name", "space", "device", "seed", "ranks", "stage", "constraints_text", "final", "deploy", NULL};
+static void json_line(struct lt_buf *b, const char *dir, const struct lt_json *sum) {
+    static const char *const keep[] = {"name",  "space",  "device", "seed", "ranks", "stage", "constraints_text",
+                                       "final", "deploy", NULL};
     struct lt_jw w;
     lt_jw_init(&w, b);
     lt_jw_obj(&w);
@@ -35,8 +36,7 @@ static void json_line(struct lt_buf *b, const char *dir, const struct lt_json *s
     lt_buf_puts(b, "\n");
 }
 
-static lt_status put_json(struct lt_buf *b, const char *dir, struct lt_err *e)
-{
+static lt_status put_json(struct lt_buf *b, const char *dir, struct lt_err *e) {
     struct lt_buf text = LT_BUF_INIT;
     struct lt_json *root = NULL;
     char *path = lt_path_join(dir, "summary.json");
@@ -50,8 +50,7 @@ static lt_status put_json(struct lt_buf *b, const char *dir, struct lt_err *e)
 }
 
 /* What the run ended with: rank 0. */
-static lt_status tell_result(struct cli *c, const char *dir, bool whole, struct lt_err *e)
-{
+static lt_status tell_result(struct cli *c, const char *dir, bool whole, struct lt_err *e) {
     struct lt_buf b = LT_BUF_INIT;
     bool plots = false;
     lt_status s = whole ? lt_report_write(dir, &plots, e) : LT_OK;
@@ -59,7 +58,8 @@ static lt_status tell_result(struct cli *c, const char *dir, bool whole, struct 
     if (!s && whole && !c->json) {
         char *bundle = lt_path_join(dir, "deploy");
         if (bundle && lt_path_exists(bundle)) lt_buf_printf(&b, "\n  deployment: %s\n", bundle);
-        lt_buf_printf(&b, "  report:     %s/report.html%s\n", dir, plots ? "" : " (without plots: Chart.js was not found)");
+        lt_buf_printf(&b, "  report:     %s/report.html%s\n", dir,
+                      plots ? "" : " (without plots: Chart.js was not found)");
         lt_free(bundle);
     }
     if (!s) s = cli_print(c, &b, e);
@@ -67,8 +67,8 @@ static lt_status tell_result(struct cli *c, const char *dir, bool whole, struct 
     return s;
 }
 
-lt_status cli_run_stage(struct cli *c, const struct lt_experiment *x, const char *dir, const char *until, bool force, struct lt_err *e)
-{
+lt_status cli_run_stage(struct cli *c, const struct lt_experiment *x, const char *dir, const char *until, bool force,
+                        struct lt_err *e) {
     struct lt_run_opt opt = {.dir = dir, .until = until, .force = force};
     lt_status s = lt_run_experiment(x, c->comm, &opt, c->ui, e);
     if (s) return s;
@@ -80,8 +80,7 @@ lt_status cli_run_stage(struct cli *c, const struct lt_experiment *x, const char
     return lt_comm_agree(c->comm, s, e);
 }
 
-static lt_status run_until(struct cli *c, int argc, char **argv, const char *until, struct lt_err *e)
-{
+static lt_status run_until(struct cli *c, int argc, char **argv, const char *until, struct lt_err *e) {
     struct cli_list words = {0}, sets = {0};
     struct lt_experiment *x = NULL;
     const char *dir = NULL, *stage = until;
@@ -90,7 +89,8 @@ static lt_status run_until(struct cli *c, int argc, char **argv, const char *unt
         {"output", 'o', CLI_TEXT, &dir, "DIR", "run folder; runs/<experiment name> otherwise"},
         {"set", 's', CLI_LIST, &sets, "KEY=VALUE", "change a key of the experiment: supernet.epochs=2"},
         {"force", 'f', CLI_FLAG, &force, NULL, "another run in the folder is moved aside"},
-        {until ? NULL : "until", 'u', CLI_TEXT, &stage, "STAGE", "stop after measure, predict, train, search, verify, quantize, final or deploy"},
+        {until ? NULL : "until", 'u', CLI_TEXT, &stage, "STAGE",
+         "stop after measure, predict, train, search, verify, quantize, final or deploy"},
         {0},
     };
     lt_status s = cli_parse(c, opts, argc, argv, &words, &help, e);
@@ -100,22 +100,16 @@ static lt_status run_until(struct cli *c, int argc, char **argv, const char *unt
     return s;
 }
 
-lt_status cmd_run(struct cli *c, int argc, char **argv, struct lt_err *e)
-{
-    return run_until(c, argc, argv, NULL, e);
-}
+lt_status cmd_run(struct cli *c, int argc, char **argv, struct lt_err *e) { return run_until(c, argc, argv, NULL, e); }
 
-lt_status cmd_search(struct cli *c, int argc, char **argv, struct lt_err *e)
-{
+lt_status cmd_search(struct cli *c, int argc, char **argv, struct lt_err *e) {
     return run_until(c, argc, argv, "search", e);
 }
 
-lt_status cmd_quantize(struct cli *c, int argc, char **argv, struct lt_err *e)
-{
+lt_status cmd_quantize(struct cli *c, int argc, char **argv, struct lt_err *e) {
     return run_until(c, argc, argv, "quantize", e);
 }
 
-lt_status cmd_deploy(struct cli *c, int argc, char **argv, struct lt_err *e)
-{
+lt_status cmd_deploy(struct cli *c, int argc, char **argv, struct lt_err *e) {
     return run_until(c, argc, argv, "deploy", e);
 }

@@ -14,14 +14,12 @@
 #define LT_PKGDATADIR "/usr/local/share/lathe"
 #endif
 
-static int is_yaml(const struct dirent *d)
-{
+static int is_yaml(const struct dirent *d) {
     size_t n = strlen(d->d_name);
     return n > 5 && !strcmp(d->d_name + n - 5, ".yaml");
 }
 
-static lt_status list(struct cli *c, struct lt_buf *b, struct lt_err *e)
-{
+static lt_status list(struct cli *c, struct lt_buf *b, struct lt_err *e) {
     static const char *const folder[] = {"spaces", LT_PKGDATADIR "/spaces"};
     lt_status s = LT_OK;
     for (int k = 0; k < 2 && !s; k++) {
@@ -46,7 +44,8 @@ static lt_status list(struct cli *c, struct lt_buf *b, struct lt_err *e)
             } else if (t) {
                 lt_buf_printf(b, "%-32s invalid: %s\n", path ? path : "", why.msg);
             } else {
-                lt_buf_printf(b, "%-32s %-16s %d genes, 10^%.1f networks\n", path, lt_space_name(sp), lt_space_n_genes(sp), lt_space_log10_size(sp));
+                lt_buf_printf(b, "%-32s %-16s %d genes, 10^%.1f networks\n", path, lt_space_name(sp),
+                              lt_space_n_genes(sp), lt_space_log10_size(sp));
             }
             lt_space_free(sp);
             lt_free(path);
@@ -57,22 +56,22 @@ static lt_status list(struct cli *c, struct lt_buf *b, struct lt_err *e)
     return s;
 }
 
-static lt_status put_cost(struct lt_buf *b, const struct lt_space *sp, const struct lt_arch *a, const char *what, bool nodes, struct lt_err *e)
-{
+static lt_status put_cost(struct lt_buf *b, const struct lt_space *sp, const struct lt_arch *a, const char *what,
+                          bool nodes, struct lt_err *e) {
     struct lt_graph *g = NULL;
     struct lt_cost cost;
     lt_status s = lt_space_expand(sp, a, &g, e);
     if (s) return s;
     lt_graph_cost(g, NULL, &cost);
-    lt_buf_printf(b, "%s: %.3f M MACs, %.1f k parameters, %.1f kB, peak activations %.1f kB, %d operators\n  %s\n", what, (double)cost.macs / 1e6, (double)cost.params / 1e3,
-                  (double)cost.size_bytes / 1e3, (double)cost.peak_act_bytes / 1e3, g->n_nodes, g->name);
+    lt_buf_printf(b, "%s: %.3f M MACs, %.1f k parameters, %.1f kB, peak activations %.1f kB, %d operators\n  %s\n",
+                  what, (double)cost.macs / 1e6, (double)cost.params / 1e3, (double)cost.size_bytes / 1e3,
+                  (double)cost.peak_act_bytes / 1e3, g->n_nodes, g->name);
     if (nodes) lt_graph_print(g, b);
     lt_graph_free(g);
     return LT_OK;
 }
 
-static lt_status show(struct lt_buf *b, const struct lt_space *sp, const char *arch, struct lt_err *e)
-{
+static lt_status show(struct lt_buf *b, const struct lt_space *sp, const char *arch, struct lt_err *e) {
     struct lt_arch a;
     lt_status s;
     if (arch) {
@@ -81,7 +80,8 @@ static lt_status show(struct lt_buf *b, const struct lt_space *sp, const char *a
     }
     lt_buf_printf(b, "space %s: ", lt_space_name(sp));
     lt_space_size_text(sp, b);
-    lt_buf_printf(b, " networks, %d classes, %d channels, up to %d pixels\n", lt_space_classes(sp), lt_space_input_channels(sp), lt_space_max_resolution(sp));
+    lt_buf_printf(b, " networks, %d classes, %d channels, up to %d pixels\n", lt_space_classes(sp),
+                  lt_space_input_channels(sp), lt_space_max_resolution(sp));
     for (int i = 0; i < lt_space_n_genes(sp); i++) {
         const struct lt_gene *g = lt_space_gene(sp, i);
         lt_buf_printf(b, "  %-20s", g->name);
@@ -94,8 +94,7 @@ static lt_status show(struct lt_buf *b, const struct lt_space *sp, const char *a
     return put_cost(b, sp, &a, "smallest", false, e);
 }
 
-static lt_status sample(struct cli *c, struct lt_buf *b, const struct lt_space *sp, int64_t n, int64_t seed)
-{
+static lt_status sample(struct cli *c, struct lt_buf *b, const struct lt_space *sp, int64_t n, int64_t seed) {
     for (int64_t i = 0; i < n; i++) {
         struct lt_rng r;
         struct lt_arch a;
@@ -119,8 +118,7 @@ static lt_status sample(struct cli *c, struct lt_buf *b, const struct lt_space *
     return LT_OK;
 }
 
-lt_status cmd_space(struct cli *c, int argc, char **argv, struct lt_err *e)
-{
+lt_status cmd_space(struct cli *c, int argc, char **argv, struct lt_err *e) {
     struct cli_list words = {0};
     const char *arch = NULL;
     int64_t n = 1, seed = 42;
@@ -138,7 +136,9 @@ lt_status cmd_space(struct cli *c, int argc, char **argv, struct lt_err *e)
     const char *verb = words.n ? words.item[0] : "";
     bool known = !strcmp(verb, "list") || !strcmp(verb, "show") || !strcmp(verb, "count") || !strcmp(verb, "sample");
     if (!known) return cli_usage(e, c, "'%s' is not one of list, show, count, sample", verb);
-    if (words.n != (strcmp(verb, "list") ? 2 : 1)) return cli_usage(e, c, strcmp(verb, "list") ? "%s needs one space: a file, or a name" : "%s takes no space", verb);
+    if (words.n != (strcmp(verb, "list") ? 2 : 1))
+        return cli_usage(e, c, strcmp(verb, "list") ? "%s needs one space: a file, or a name" : "%s takes no space",
+                         verb);
     if (n < 0 || n > 1000000) return cli_usage(e, c, "-n %lld is not between 0 and 1000000", (long long)n);
     if (!strcmp(verb, "list")) {
         s = list(c, &b, e);

@@ -1,4 +1,5 @@
-/* Room: cli. `lathe train`: a run up to its training, or with --profile where the time of a training step goes, beside what this machine can do at most. */
+/* Room: cli. `lathe train`: a run up to its training, or with --profile where the time of a training step goes, beside
+ * what this machine can do at most. */
 #include "cli/cli.h"
 #include "cli/cmd_run.h"
 #include "lathe/supernet.h"
@@ -7,19 +8,20 @@
 #include <math.h>
 #include <string.h>
 
-static void write_row(struct lt_buf *b, const struct lt_profile_row *r, double step_ms, const struct lt_peaks *peak)
-{
+static void write_row(struct lt_buf *b, const struct lt_profile_row *r, double step_ms, const struct lt_peaks *peak) {
     static const char *const pass[3] = {"forward", "data gradient", "weight gradient"};
     for (int k = 0; k < 3; k++) {
         if (!(r->ms[k] > 0)) continue;
-        double compute = 1e9 * r->gflop_s[k] / peak->flops, memory = 1e9 * r->gb_s[k] / peak->bytes_s, best = fmax(compute, memory);
-        lt_buf_printf(b, "  %-16s %-16s %9.2f %6.1f %% %9.1f %8.2f %7.0f %% %s\n", r->name, pass[k], r->ms[k], 100 * r->ms[k] / step_ms, r->gflop_s[k], r->gb_s[k],
-                      100 * best, compute > memory ? "of compute" : "of memory");
+        double compute = 1e9 * r->gflop_s[k] / peak->flops, memory = 1e9 * r->gb_s[k] / peak->bytes_s,
+               best = fmax(compute, memory);
+        lt_buf_printf(b, "  %-16s %-16s %9.2f %6.1f %% %9.1f %8.2f %7.0f %% %s\n", r->name, pass[k], r->ms[k],
+                      100 * r->ms[k] / step_ms, r->gflop_s[k], r->gb_s[k], 100 * best,
+                      compute > memory ? "of compute" : "of memory");
     }
 }
 
-static void write_json(struct lt_buf *b, const struct lt_profile_report *p, const struct lt_peaks *peak, const char *arch)
-{
+static void write_json(struct lt_buf *b, const struct lt_profile_report *p, const struct lt_peaks *peak,
+                       const char *arch) {
     struct lt_jw w;
     lt_jw_init(&w, b);
     lt_jw_obj(&w);
@@ -53,8 +55,8 @@ static void write_json(struct lt_buf *b, const struct lt_profile_report *p, cons
     lt_buf_puts(b, "\n");
 }
 
-static lt_status profile(struct cli *c, const struct lt_experiment *x, const char *which, int64_t threads, struct lt_err *e)
-{
+static lt_status profile(struct cli *c, const struct lt_experiment *x, const char *which, int64_t threads,
+                         struct lt_err *e) {
     struct lt_data_set *data = NULL;
     struct lt_supernet *sn = NULL;
     struct lt_profile_report p = {0};
@@ -62,22 +64,29 @@ static lt_status profile(struct cli *c, const struct lt_experiment *x, const cha
     struct lt_arch a;
     struct lt_buf b = LT_BUF_INIT, name = LT_BUF_INIT;
     lt_status s = LT_OK;
-    if (!strcmp(which, "largest")) lt_space_largest(x->space, &a);
-    else if (!strcmp(which, "smallest")) lt_space_smallest(x->space, &a);
-    else s = lt_arch_parse(x->space, which, &a, e);
+    if (!strcmp(which, "largest"))
+        lt_space_largest(x->space, &a);
+    else if (!strcmp(which, "smallest"))
+        lt_space_smallest(x->space, &a);
+    else
+        s = lt_arch_parse(x->space, which, &a, e);
     if (!s) s = lt_data_load(&x->data, x->seed, &data, e);
     if (!s) s = lt_supernet_new(x->space, x->seed, &sn, e);
-    if (!s) s = lt_supernet_profile(sn, lt_data_train(data), &x->train, &a, (int)x->train.batch, 3.0, (int)threads, &p, e);
+    if (!s)
+        s = lt_supernet_profile(sn, lt_data_train(data), &x->train, &a, (int)x->train.batch, 3.0, (int)threads, &p, e);
     if (!s) s = lt_machine_peaks(p.threads, 0.5, &peak, e);
     if (s) goto out;
     lt_arch_print(x->space, &a, &name);
     if (c->json) {
         write_json(&b, &p, &peak, name.data);
     } else {
-        lt_buf_printf(&b, "%s\n%d threads, batch %d: %.0f images/s, %.1f ms a step, of which %.1f ms outside the network\n", name.data, p.threads, p.batch, p.images_per_s, p.step_ms,
-                      p.outside_ms);
-        lt_buf_printf(&b, "this machine at most: %.1f Gflop/s (pointwise convolution in cache), %.1f GB/s (triad)\n", peak.flops / 1e9, peak.bytes_s / 1e9);
-        lt_buf_printf(&b, "  %-16s %-16s %9s %8s %9s %8s %9s\n", "operators", "pass", "ms a step", "share", "Gflop/s", "GB/s", "reached");
+        lt_buf_printf(&b,
+                      "%s\n%d threads, batch %d: %.0f images/s, %.1f ms a step, of which %.1f ms outside the network\n",
+                      name.data, p.threads, p.batch, p.images_per_s, p.step_ms, p.outside_ms);
+        lt_buf_printf(&b, "this machine at most: %.1f Gflop/s (pointwise convolution in cache), %.1f GB/s (triad)\n",
+                      peak.flops / 1e9, peak.bytes_s / 1e9);
+        lt_buf_printf(&b, "  %-16s %-16s %9s %8s %9s %8s %9s\n", "operators", "pass", "ms a step", "share", "Gflop/s",
+                      "GB/s", "reached");
         for (int i = 0; i < p.n_rows; i++) write_row(&b, &p.row[i], p.step_ms, &peak);
     }
     s = cli_print(c, &b, e);
@@ -89,8 +98,7 @@ out:
     return s;
 }
 
-lt_status cmd_train(struct cli *c, int argc, char **argv, struct lt_err *e)
-{
+lt_status cmd_train(struct cli *c, int argc, char **argv, struct lt_err *e) {
     struct cli_list words = {0}, sets = {0};
     struct lt_experiment *x = NULL;
     const char *arch = "largest", *dir = NULL;
@@ -107,7 +115,8 @@ lt_status cmd_train(struct cli *c, int argc, char **argv, struct lt_err *e)
     };
     lt_status s = cli_parse(c, opts, argc, argv, &words, &help, e);
     if (s || help) return s;
-    if (threads < 0 || threads > 1024) return cli_usage(e, c, "--threads: %lld is not between 1 and 1024", (long long)threads);
+    if (threads < 0 || threads > 1024)
+        return cli_usage(e, c, "--threads: %lld is not between 1 and 1024", (long long)threads);
     if ((s = cli_load_experiment(c, &words, &sets, &x, e))) goto out;
     if (prof) {
         if (c->comm->rank == 0) s = profile(c, x, arch, threads, e);

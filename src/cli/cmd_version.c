@@ -4,10 +4,13 @@
 #include "lathe/json.h"
 #include "lathe/runtime.h"
 
-lt_status cmd_version(struct cli *c, int argc, char **argv, struct lt_err *e)
-{
-    static const struct { const char *name; bool on; } part[] = {
-        {"oneDNN", LT_WITH_DNNL}, {"MPI", LT_WITH_MPI}, {"protobuf-c (ONNX)", LT_WITH_PROTOBUF_C}, {"CBLAS", LT_WITH_CBLAS}, {"Chart.js", LT_WITH_CHARTJS},
+lt_status cmd_version(struct cli *c, int argc, char **argv, struct lt_err *e) {
+    static const struct {
+        const char *name;
+        bool on;
+    } part[] = {
+        {"oneDNN", LT_WITH_DNNL}, {"MPI", LT_WITH_MPI},          {"protobuf-c (ONNX)", LT_WITH_PROTOBUF_C},
+        {"CBLAS", LT_WITH_CBLAS}, {"Chart.js", LT_WITH_CHARTJS},
     };
     struct cli_list words = {0};
     struct lt_buf b = LT_BUF_INIT, runtime = LT_BUF_INIT;
@@ -27,8 +30,10 @@ lt_status cmd_version(struct cli *c, int argc, char **argv, struct lt_err *e)
         lt_jw_obj_end(&w);
         lt_buf_puts(&b, "\n");
     } else {
-        lt_buf_printf(&b, "lathe %s\n  runtime: %s\n  processor: %s\n", PACKAGE_VERSION, runtime.data, lt_runtime_cpu_model());
-        for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++) lt_buf_printf(&b, "  %-18s %s\n", part[i].name, part[i].on ? "yes" : "no");
+        lt_buf_printf(&b, "lathe %s\n  runtime: %s\n  processor: %s\n", PACKAGE_VERSION, runtime.data,
+                      lt_runtime_cpu_model());
+        for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++)
+            lt_buf_printf(&b, "  %-18s %s\n", part[i].name, part[i].on ? "yes" : "no");
     }
     s = cli_print(c, &b, e);
     lt_buf_release(&runtime);

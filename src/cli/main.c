@@ -10,7 +10,8 @@
 
 const struct cli_command cli_commands[] = {
     {"run", "EXPERIMENT [options]", "the whole job; the same command continues an interrupted run", true, cmd_run},
-    {"check", "EXPERIMENT [options]", "verify an experiment, estimate its time, and what can be attained", true, cmd_check},
+    {"check", "EXPERIMENT [options]", "verify an experiment, estimate its time, and what can be attained", true,
+     cmd_check},
     {"train", "EXPERIMENT [options]", "the training of a run alone; --profile: where the time goes", true, cmd_train},
     {"search", "EXPERIMENT [options]", "a run up to its search", true, cmd_search},
     {"quantize", "EXPERIMENT [options]", "a run up to its quantization", true, cmd_quantize},
@@ -23,24 +24,24 @@ const struct cli_command cli_commands[] = {
     {NULL, NULL, NULL, false, NULL},
 };
 
-const struct cli_command *cli_find(const char *name)
-{
+const struct cli_command *cli_find(const char *name) {
     for (const struct cli_command *k = cli_commands; k->name; k++)
         if (!strcmp(k->name, name)) return k;
     return NULL;
 }
 
-static void usage(FILE *f)
-{
+static void usage(FILE *f) {
     fputs("lathe: turns a device and a budget into a network\n\nusage: lathe COMMAND [arguments]\n\n", f);
-    for (const struct cli_command *k = cli_commands; k->name; k++) fprintf(f, "  %-9s %-32s %s\n", k->name, k->usage, k->summary);
+    for (const struct cli_command *k = cli_commands; k->name; k++)
+        fprintf(f, "  %-9s %-32s %s\n", k->name, k->usage, k->summary);
     fputs("\n`lathe COMMAND -h` tells more. `mpirun -n N lathe run ...` distributes a run.\n"
-          "Exit codes: 0 done; 1 failed; 2 usage or invalid input; 3 not available here; 4 no feasible architecture; 75 interrupted, the same command continues.\n", f);
+          "Exit codes: 0 done; 1 failed; 2 usage or invalid input; 3 not available here; 4 no feasible architecture; "
+          "75 interrupted, the same command continues.\n",
+          f);
 }
 
 /* A result that did not reach the disk is a failure. */
-static int finish(int code, bool speaks)
-{
+static int finish(int code, bool speaks) {
     bool lost = fflush(stdout) != 0 || ferror(stdout) != 0;
     int why = errno;
     if (close(STDOUT_FILENO) && errno != EBADF) {
@@ -54,19 +55,18 @@ static int finish(int code, bool speaks)
     return code;
 }
 
-static int unknown(const char *name)
-{
+static int unknown(const char *name) {
     const char *names[32];
     int n = 0;
     for (const struct cli_command *k = cli_commands; k->name && n < 31; k++) names[n++] = k->name;
     names[n] = NULL;
     const char *near = lt_nearest(name, names);
-    fprintf(stderr, "lathe: '%s' is not a command%s%s%s; `lathe --help` lists them\n", name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    fprintf(stderr, "lathe: '%s' is not a command%s%s%s; `lathe --help` lists them\n", name,
+            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return 2;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     struct lt_err e = {0};
     struct lt_ui ui;
     struct cli c = {0};

@@ -1,6 +1,7 @@
 /*
- * Room: cli. What a human sees while a run works: on a terminal one bar, redrawn at most five times a second, with the time left from what has been done since the bar
- * began; elsewhere one plain line a minute. Also the signals that ask a run to stop: the first one finishes the current unit, a second one ends the program at once.
+ * Room: cli. What a human sees while a run works: on a terminal one bar, redrawn at most five times a second, with the
+ * time left from what has been done since the bar began; elsewhere one plain line a minute. Also the signals that ask a
+ * run to stop: the first one finishes the current unit, a second one ends the program at once.
  */
 #include "cli/cli.h"
 #include "lathe/stats.h"
@@ -19,16 +20,14 @@ static struct {
 } term;
 static volatile sig_atomic_t stop_signals;
 
-static void on_signal(int sig)
-{
+static void on_signal(int sig) {
     if (++stop_signals > 1) {
         signal(sig, SIG_DFL);
         raise(sig);
     }
 }
 
-void cli_signals_init(void)
-{
+void cli_signals_init(void) {
     static const int sigs[] = {SIGINT, SIGTERM, SIGUSR1};
     for (int i = 0; i < 3; i++) {
         struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART | (sigs[i] == SIGINT ? SA_NODEFER : 0)};
@@ -38,37 +37,35 @@ void cli_signals_init(void)
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other */
 }
 
-static bool stop(void *arg)
-{
+static bool stop(void *arg) {
     (void)arg;
     return stop_signals > 0;
 }
 
-void cli_ui_clear(void)
-{
+void cli_ui_clear(void) {
     if (!term.drawn) return;
     fputs("\r\033[K", stderr);
     fflush(stderr);
     term.drawn = false;
 }
 
-static void message(void *arg, enum lt_ui_level level, const char *text)
-{
+static void message(void *arg, enum lt_ui_level level, const char *text) {
     (void)arg;
     if (!term.prints || (level == LT_UI_DEBUG && !term.verbose)) return;
     cli_ui_clear();
     fprintf(stderr, "%s%s\n", level == LT_UI_WARN ? "lathe: warning: " : "lathe: ", text);
 }
 
-static void duration(char *out, size_t n, double s)
-{
-    if (!isfinite(s) || s < 0 || s > 1e7) snprintf(out, n, "?");
-    else if (s < 3600) snprintf(out, n, "%d:%02d", (int)s / 60, (int)s % 60);
-    else snprintf(out, n, "%d:%02d:%02d", (int)s / 3600, (int)s / 60 % 60, (int)s % 60);
+static void duration(char *out, size_t n, double s) {
+    if (!isfinite(s) || s < 0 || s > 1e7)
+        snprintf(out, n, "?");
+    else if (s < 3600)
+        snprintf(out, n, "%d:%02d", (int)s / 60, (int)s % 60);
+    else
+        snprintf(out, n, "%d:%02d:%02d", (int)s / 3600, (int)s / 60 % 60, (int)s % 60);
 }
 
-static void progress(void *arg, const char *what, double done, double total, const char *note)
-{
+static void progress(void *arg, const char *what, double done, double total, const char *note) {
     enum { WIDTH = 24 };
     double now = lt_now_s(), share = total > 0 ? done / total : 0;
     char left[32], bar[WIDTH + 1];
@@ -84,7 +81,10 @@ static void progress(void *arg, const char *what, double done, double total, con
     if (!ends && now - term.shown_s < (term.terminal ? 0.2 : 60)) return;
     term.shown_s = now;
     double moved = done - term.first_done;
-    duration(left, sizeof(left), ends ? now - term.began_s : moved > 0 ? (now - term.began_s) / moved * (total - done) : INFINITY);
+    duration(left, sizeof(left),
+             ends        ? now - term.began_s
+             : moved > 0 ? (now - term.began_s) / moved * (total - done)
+                         : INFINITY);
     if (ends) {
         cli_ui_clear();
         fprintf(stderr, "lathe: %s: done in %s%s%s\n", what, left, note && *note ? "; " : "", note ? note : "");
@@ -93,16 +93,17 @@ static void progress(void *arg, const char *what, double done, double total, con
         int full = (int)(share * WIDTH);
         for (int i = 0; i < WIDTH; i++) bar[i] = i < full ? '#' : '.';
         bar[WIDTH] = 0;
-        fprintf(stderr, "\r\033[K%s [%s] %3.0f %%, %s left%s%s", what, bar, 100 * share, left, note && *note ? "; " : "", note ? note : "");
+        fprintf(stderr, "\r\033[K%s [%s] %3.0f %%, %s left%s%s", what, bar, 100 * share, left,
+                note && *note ? "; " : "", note ? note : "");
         term.drawn = true;
     } else {
-        fprintf(stderr, "lathe: %s: %.0f %%, %s left%s%s\n", what, 100 * share, left, note && *note ? "; " : "", note ? note : "");
+        fprintf(stderr, "lathe: %s: %.0f %%, %s left%s%s\n", what, 100 * share, left, note && *note ? "; " : "",
+                note ? note : "");
     }
     fflush(stderr);
 }
 
-void cli_ui_init(struct lt_ui *ui, bool prints, bool verbose)
-{
+void cli_ui_init(struct lt_ui *ui, bool prints, bool verbose) {
     term.prints = prints;
     term.verbose = verbose;
     term.terminal = isatty(STDERR_FILENO) != 0;

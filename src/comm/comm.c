@@ -1,6 +1,6 @@
 /*
- * Room: comm. What every implementation gets for free: choosing one, agreeing on a status, a balanced map over items, and the sum over shards
- * in a fixed tree. All of it is written on top of the few operations of struct lt_comm_ops.
+ * Room: comm. What every implementation gets for free: choosing one, agreeing on a status, a balanced map over items,
+ * and the sum over shards in a fixed tree. All of it is written on top of the few operations of struct lt_comm_ops.
  */
 #include "config.h"
 #include "comm/comm_priv.h"
@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool launched_by_mpi(int *ranks)
-{
-    /* What Open MPI, MPICH/Hydra, Intel MPI and PMIx launchers leave in the environment of a rank. SLURM_* alone says nothing: a batch script has it too. */
+static bool launched_by_mpi(int *ranks) {
+    /* What Open MPI, MPICH/Hydra, Intel MPI and PMIx launchers leave in the environment of a rank. SLURM_* alone says
+     * nothing: a batch script has it too. */
     static const char *const sized[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", NULL};
     static const char *const named[] = {"PMIX_RANK", "PMI_RANK", NULL};
     for (int i = 0; sized[i]; i++) {
@@ -30,8 +30,7 @@ static bool launched_by_mpi(int *ranks)
     return false;
 }
 
-lt_status lt_comm_open(const char *mode, int *argc, char ***argv, struct lt_comm **out, struct lt_err *e)
-{
+lt_status lt_comm_open(const char *mode, int *argc, char ***argv, struct lt_comm **out, struct lt_err *e) {
     int ranks = 1;
     bool want_mpi = false;
     if (!mode || !strcmp(mode, "auto")) {
@@ -47,50 +46,60 @@ lt_status lt_comm_open(const char *mode, int *argc, char ***argv, struct lt_comm
 #else
     (void)argc;
     (void)argv;
-    /* A launcher of a single process needs no MPI; several copies that do not know of each other would write the same files. */
+    /* A launcher of a single process needs no MPI; several copies that do not know of each other would write the same
+     * files. */
     if (mode && !strcmp(mode, "auto") && ranks == 1) return lt_comm_self_open(out, e);
-    return lt_fail(e, LT_EUNAVAIL, "this build has no MPI (configure --with-mpi), so it cannot be started by an MPI launcher");
+    return lt_fail(e, LT_EUNAVAIL,
+                   "this build has no MPI (configure --with-mpi), so it cannot be started by an MPI launcher");
 #endif
 }
 
-void lt_comm_close(struct lt_comm *c)
-{
+void lt_comm_close(struct lt_comm *c) {
     if (c) c->ops->close(c);
 }
 
-lt_status lt_comm_bcast(struct lt_comm *c, void *p, size_t n, int root, struct lt_err *e)
-{
+lt_status lt_comm_bcast(struct lt_comm *c, void *p, size_t n, int root, struct lt_err *e) {
     return c->ops->bcast(c, p, n, root, e);
 }
 
-lt_status lt_comm_allgatherv(struct lt_comm *c, const void *mine, size_t n_mine, void *all, const size_t *n_each, struct lt_err *e)
-{
+lt_status lt_comm_allgatherv(struct lt_comm *c, const void *mine, size_t n_mine, void *all, const size_t *n_each,
+                             struct lt_err *e) {
     return c->ops->allgatherv(c, mine, n_mine, all, n_each, e);
 }
 
 /* How bad a status is when ranks differ: what a user must act on wins over what merely ends the run. */
-static int severity(lt_status s)
-{
+static int severity(lt_status s) {
     switch (s) {
-    case LT_OK: return 0;
-    case LT_EUNSTABLE: return 1;
-    case LT_INFEASIBLE: return 2;
-    case LT_EINTR: return 3;
-    case LT_EUNAVAIL: return 4;
-    case LT_EINVAL: return 5;
-    case LT_EIO: return 6;
-    case LT_ENOMEM: return 7;
-    case LT_EFAIL: return 8;
+    case LT_OK:
+        return 0;
+    case LT_EUNSTABLE:
+        return 1;
+    case LT_INFEASIBLE:
+        return 2;
+    case LT_EINTR:
+        return 3;
+    case LT_EUNAVAIL:
+        return 4;
+    case LT_EINVAL:
+        return 5;
+    case LT_EIO:
+        return 6;
+    case LT_ENOMEM:
+        return 7;
+    case LT_EFAIL:
+        return 8;
     }
     return 9;
 }
 
 /* Every rank's `mine` in a vector of c->size; small and fixed, so it needs no allocation for up to SMALL ranks. */
 enum { SMALL = 64 };
-struct gathered { int32_t small[SMALL], *v; size_t small_each[SMALL], *each; };
+struct gathered {
+    int32_t small[SMALL], *v;
+    size_t small_each[SMALL], *each;
+};
 
-static lt_status gather_i32(struct lt_comm *c, int32_t mine, struct gathered *g, struct lt_err *e)
-{
+static lt_status gather_i32(struct lt_comm *c, int32_t mine, struct gathered *g, struct lt_err *e) {
     g->v = g->small;
     g->each = g->small_each;
     if (c->size > SMALL) {
@@ -102,14 +111,12 @@ static lt_status gather_i32(struct lt_comm *c, int32_t mine, struct gathered *g,
     return c->ops->allgatherv(c, &mine, sizeof(mine), g->v, g->each, e);
 }
 
-static void gathered_release(struct gathered *g)
-{
+static void gathered_release(struct gathered *g) {
     if (g->v != g->small) lt_free(g->v);
     if (g->each != g->small_each) lt_free(g->each);
 }
 
-lt_status lt_comm_agree(struct lt_comm *c, lt_status mine, struct lt_err *e)
-{
+lt_status lt_comm_agree(struct lt_comm *c, lt_status mine, struct lt_err *e) {
     struct gathered g;
     struct lt_err other = {0};
     char msg[sizeof(other.msg)] = "";
@@ -138,8 +145,7 @@ lt_status lt_comm_agree(struct lt_comm *c, lt_status mine, struct lt_err *e)
     return s;
 }
 
-lt_status lt_comm_or(struct lt_comm *c, bool mine, bool *any, struct lt_err *e)
-{
+lt_status lt_comm_or(struct lt_comm *c, bool mine, bool *any, struct lt_err *e) {
     struct gathered g;
     if (c->size == 1) {
         *any = mine;
@@ -156,10 +162,11 @@ lt_status lt_comm_or(struct lt_comm *c, bool mine, bool *any, struct lt_err *e)
 }
 
 /* This rank's share of a map: the indices it computed, their bytes behind each other. */
-struct share { int64_t *index, n, cap; };
+struct share {
+    int64_t *index, n, cap;
+};
 
-static lt_status share_add(struct share *sh, int64_t item, struct lt_err *e)
-{
+static lt_status share_add(struct share *sh, int64_t item, struct lt_err *e) {
     if (sh->n == sh->cap) {
         int64_t cap = sh->cap ? 2 * sh->cap : 64;
         int64_t *p = lt_realloc(sh->index, (size_t)cap * sizeof(*p));
@@ -172,12 +179,13 @@ static lt_status share_add(struct share *sh, int64_t item, struct lt_err *e)
 }
 
 /* Puts together what the ranks have: records of (index, bytes) gathered on all ranks. */
-static lt_status map_gather(struct lt_comm *c, int64_t n, char *out, size_t item_bytes, const struct share *sh, struct lt_err *e)
-{
+static lt_status map_gather(struct lt_comm *c, int64_t n, char *out, size_t item_bytes, const struct share *sh,
+                            struct lt_err *e) {
     const size_t rec = sizeof(int64_t) + item_bytes;
     size_t *each = lt_calloc((size_t)c->size, sizeof(*each)), total = 0;
     size_t *n_each = lt_calloc((size_t)c->size, sizeof(*n_each));
-    char *mine = lt_malloc((size_t)sh->n * rec + 1), *all = lt_malloc((size_t)n * rec + 1), *seen = lt_calloc((size_t)n + 1, 1);
+    char *mine = lt_malloc((size_t)sh->n * rec + 1), *all = lt_malloc((size_t)n * rec + 1),
+         *seen = lt_calloc((size_t)n + 1, 1);
     lt_status s = LT_OK;
     if (!each || !n_each || !mine || !all || !seen) s = lt_fail(e, LT_ENOMEM, "results of %lld items", (long long)n);
     if ((s = lt_comm_agree(c, s, e))) goto out;
@@ -191,7 +199,8 @@ static lt_status map_gather(struct lt_comm *c, int64_t n, char *out, size_t item
     for (int r = 0; r < c->size; r++) total += each[r];
     /* the same on all ranks, so no further agreement is needed */
     if (total != (size_t)n * rec) {
-        s = lt_fail(e, LT_EFAIL, "a map of %lld items gathered %zu bytes instead of %zu", (long long)n, total, (size_t)n * rec);
+        s = lt_fail(e, LT_EFAIL, "a map of %lld items gathered %zu bytes instead of %zu", (long long)n, total,
+                    (size_t)n * rec);
         goto out;
     }
     if ((s = c->ops->allgatherv(c, mine, bytes, all, each, e))) goto out;
@@ -211,8 +220,8 @@ out:
     return s;
 }
 
-lt_status lt_comm_map(struct lt_comm *c, int64_t n, void *out, size_t item_bytes, lt_comm_item_fn fn, void *arg, struct lt_err *e)
-{
+lt_status lt_comm_map(struct lt_comm *c, int64_t n, void *out, size_t item_bytes, lt_comm_item_fn fn, void *arg,
+                      struct lt_err *e) {
     struct share sh = {0};
     lt_status s = c->ops->next_reset(c, e);
     if (s) return s;
@@ -232,10 +241,10 @@ lt_status lt_comm_map(struct lt_comm *c, int64_t n, void *out, size_t item_bytes
     return s;
 }
 
-/* The tree over `shards` leaves is cut so that every rank holds one whole subtree: a node with k leaves and m ranks gives its left half to the
- * first (m + 1) / 2 of them; with one leaf left the first rank takes it and the others hold nothing. */
-static void block(int shards, int ranks, int rank, int *first, int *count)
-{
+/* The tree over `shards` leaves is cut so that every rank holds one whole subtree: a node with k leaves and m ranks
+ * gives its left half to the first (m + 1) / 2 of them; with one leaf left the first rank takes it and the others hold
+ * nothing. */
+static void block(int shards, int ranks, int rank, int *first, int *count) {
     int lo = 0, k = shards, m = ranks, r = rank;
     while (m > 1 && k > 1) {
         int left = (m + 1) / 2;
@@ -252,26 +261,23 @@ static void block(int shards, int ranks, int rank, int *first, int *count)
     *count = r == 0 ? k : 0;
 }
 
-void lt_comm_shards(const struct lt_comm *c, int shards, int *first, int *count)
-{
+void lt_comm_shards(const struct lt_comm *c, int shards, int *first, int *count) {
     block(shards, c->size, c->rank, first, count);
 }
 
-static void add_into(float *a, const float *b, int64_t n)
-{
+static void add_into(float *a, const float *b, int64_t n) {
     for (int64_t i = 0; i < n; i++) a[i] += b[i];
 }
 
 /* Sums `count` (a power of two) vectors of length n, `stride` apart, into the first: the fixed tree below one node. */
-static void sum_block(float *v, int count, int64_t stride, int64_t n)
-{
+static void sum_block(float *v, int count, int64_t stride, int64_t n) {
     for (int step = 1; step < count; step *= 2)
         for (int i = 0; i + step < count; i += 2 * step) add_into(v + i * stride, v + (i + step) * stride, n);
 }
 
-/* The tree above the ranks: part[r] is the sum of rank r's block (NULL for a rank without shards). Overwrites parts; returns the root's vector. */
-static float *sum_ranks(float *const *part, int shards, int ranks, int64_t n)
-{
+/* The tree above the ranks: part[r] is the sum of rank r's block (NULL for a rank without shards). Overwrites parts;
+ * returns the root's vector. */
+static float *sum_ranks(float *const *part, int shards, int ranks, int64_t n) {
     if (ranks == 1 || shards == 1) return part[0];
     int left = (ranks + 1) / 2;
     float *a = sum_ranks(part, shards / 2, left, n), *b = sum_ranks(part + left, shards / 2, ranks - left, n);
@@ -279,8 +285,7 @@ static float *sum_ranks(float *const *part, int shards, int ranks, int64_t n)
     return a;
 }
 
-lt_status lt_comm_sum_tree(struct lt_comm *c, int shards, float *parts, int64_t n, float *sum, struct lt_err *e)
-{
+lt_status lt_comm_sum_tree(struct lt_comm *c, int shards, float *parts, int64_t n, float *sum, struct lt_err *e) {
     /* Gathered piece by piece, so that memory does not grow with ranks * n. 2^18 floats = 1 MiB a rank. */
     const int64_t piece = n < (1 << 18) ? n : (1 << 18);
     int first, count;
@@ -291,7 +296,8 @@ lt_status lt_comm_sum_tree(struct lt_comm *c, int shards, float *parts, int64_t 
         if (sum != parts) memmove(sum, parts, (size_t)n * sizeof(*sum));
         return LT_OK;
     }
-    float *all = lt_malloc((size_t)piece * (size_t)c->size * sizeof(*all) + 1), **part = lt_calloc((size_t)c->size, sizeof(*part));
+    float *all = lt_malloc((size_t)piece * (size_t)c->size * sizeof(*all) + 1),
+          **part = lt_calloc((size_t)c->size, sizeof(*part));
     size_t *each = lt_calloc((size_t)c->size, sizeof(*each));
     lt_status s = LT_OK;
     if (!all || !part || !each) s = lt_fail(e, LT_ENOMEM, "sum over %d ranks", c->size);

@@ -1,7 +1,8 @@
 /*
- * Room: comm. N pretend ranks as threads of one process, for tests: delays between them, and a fault at any collective. All ranks meet at
- * every collective; what they bring (and whether they failed) is read by the others between two meetings. A rank that has left its body, or calls something
- * else than the others, makes everybody else return an error instead of waiting for ever.
+ * Room: comm. N pretend ranks as threads of one process, for tests: delays between them, and a fault at any collective.
+ * All ranks meet at every collective; what they bring (and whether they failed) is read by the others between two
+ * meetings. A rank that has left its body, or calls something else than the others, makes everybody else return an
+ * error instead of waiting for ever.
  */
 #include "comm/comm_priv.h"
 #include "lathe/mem.h"
@@ -14,7 +15,13 @@
 
 enum call { CALL_BARRIER, CALL_BCAST, CALL_GATHER, CALL_RESET };
 
-struct deposit { enum call call; const void *p; size_t n; int root; bool failed; };
+struct deposit {
+    enum call call;
+    const void *p;
+    size_t n;
+    int root;
+    bool failed;
+};
 
 struct world {
     pthread_mutex_t lock;
@@ -23,13 +30,13 @@ struct world {
     int waiting, left;
     int64_t generation, next;
     bool aborted;
-    struct deposit *brought;                    /* [n] */
+    struct deposit *brought; /* [n] */
 };
 
 struct rank {
     struct world *w;
     struct lt_comm comm;
-    int64_t calls;                              /* collectives and next so far: where faults are counted */
+    int64_t calls; /* collectives and next so far: where faults are counted */
     struct lt_rng rng;
     lt_status (*body)(struct lt_comm *c, void *arg, struct lt_err *e);
     void *arg;
@@ -37,23 +44,20 @@ struct rank {
     struct lt_err err;
 };
 
-static void jitter(struct rank *r)
-{
+static void jitter(struct rank *r) {
     if (r->w->opt->jitter_us <= 0) return;
     long us = (long)lt_rng_below(&r->rng, (uint32_t)r->w->opt->jitter_us + 1);
     nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = (us % 1000000) * 1000}, NULL);
 }
 
-static bool fault(struct rank *r)
-{
+static bool fault(struct rank *r) {
     const struct lt_fake_opt *o = r->w->opt;
     r->calls++;
     return o->fail_at > 0 && o->fail_rank == r->comm.rank && r->calls == o->fail_at;
 }
 
 /* Waits for all ranks. False when that cannot happen any more. */
-static bool meet(struct world *w)
-{
+static bool meet(struct world *w) {
     pthread_mutex_lock(&w->lock);
     int64_t g = w->generation;
     if (++w->waiting == w->opt->n) {
@@ -70,8 +74,7 @@ static bool meet(struct world *w)
 }
 
 /* First half of a collective: brings d, and on LT_OK may read what the others brought until finish(). */
-static lt_status start(struct lt_comm *c, struct deposit d, struct lt_err *e)
-{
+static lt_status start(struct lt_comm *c, struct deposit d, struct lt_err *e) {
     struct rank *r = c->impl;
     struct world *w = r->w;
     d.failed = fault(r);
@@ -81,8 +84,10 @@ static lt_status start(struct lt_comm *c, struct deposit d, struct lt_err *e)
     for (int i = 0; i < c->size; i++) {
         const struct deposit *o = &w->brought[i];
         lt_status s = LT_OK;
-        if (o->failed) s = lt_fail(e, LT_EFAIL, "rank %d: injected fault", i);
-        else if (o->call != d.call || o->root != d.root) s = lt_fail(e, LT_EFAIL, "rank %d called another collective (%d, not %d)", i, (int)o->call, (int)d.call);
+        if (o->failed)
+            s = lt_fail(e, LT_EFAIL, "rank %d: injected fault", i);
+        else if (o->call != d.call || o->root != d.root)
+            s = lt_fail(e, LT_EFAIL, "rank %d called another collective (%d, not %d)", i, (int)o->call, (int)d.call);
         if (s) {
             meet(w); /* nobody may overwrite its deposit before all have seen it */
             return s;
@@ -91,44 +96,41 @@ static lt_status start(struct lt_comm *c, struct deposit d, struct lt_err *e)
     return LT_OK;
 }
 
-static lt_status finish(struct lt_comm *c, lt_status s, struct lt_err *e)
-{
+static lt_status finish(struct lt_comm *c, lt_status s, struct lt_err *e) {
     struct rank *r = c->impl;
     if (!meet(r->w) && !s) return lt_fail(e, LT_EFAIL, "another rank has gone away");
     return s;
 }
 
-static void close_fake(struct lt_comm *c)
-{
-    (void)c; /* owned by lt_comm_fake_run */
-}
+static void close_fake(struct lt_comm *c) { (void)c; /* owned by lt_comm_fake_run */ }
 
-static lt_status barrier(struct lt_comm *c, struct lt_err *e)
-{
+static lt_status barrier(struct lt_comm *c, struct lt_err *e) {
     lt_status s = start(c, (struct deposit){.call = CALL_BARRIER}, e);
     return s ? s : finish(c, LT_OK, e);
 }
 
-static lt_status bcast(struct lt_comm *c, void *p, size_t n, int root, struct lt_err *e)
-{
+static lt_status bcast(struct lt_comm *c, void *p, size_t n, int root, struct lt_err *e) {
     struct world *w = ((struct rank *)c->impl)->w;
     lt_status s = start(c, (struct deposit){.call = CALL_BCAST, .p = p, .n = n, .root = root}, e);
     if (s) return s;
     for (int i = 0; i < c->size && !s; i++)
-        if (w->brought[i].n != w->brought[root].n) s = lt_fail(e, LT_EFAIL, "broadcast of %zu bytes, rank %d expects %zu", w->brought[root].n, i, w->brought[i].n);
+        if (w->brought[i].n != w->brought[root].n)
+            s = lt_fail(e, LT_EFAIL, "broadcast of %zu bytes, rank %d expects %zu", w->brought[root].n, i,
+                        w->brought[i].n);
     if (!s && n && c->rank != root) memcpy(p, w->brought[root].p, n);
     return finish(c, s, e);
 }
 
-static lt_status allgatherv(struct lt_comm *c, const void *mine, size_t n_mine, void *all, const size_t *n_each, struct lt_err *e)
-{
+static lt_status allgatherv(struct lt_comm *c, const void *mine, size_t n_mine, void *all, const size_t *n_each,
+                            struct lt_err *e) {
     struct world *w = ((struct rank *)c->impl)->w;
     lt_status s = start(c, (struct deposit){.call = CALL_GATHER, .p = mine, .n = n_mine}, e);
     if (s) return s;
     char *to = all;
     for (int i = 0; i < c->size && !s; i++) {
         if (w->brought[i].n != n_each[i]) {
-            s = lt_fail(e, LT_EFAIL, "gather: rank %d brings %zu bytes where %zu were announced", i, w->brought[i].n, n_each[i]);
+            s = lt_fail(e, LT_EFAIL, "gather: rank %d brings %zu bytes where %zu were announced", i, w->brought[i].n,
+                        n_each[i]);
         } else if (n_each[i]) {
             memmove(to, w->brought[i].p, n_each[i]);
             to += n_each[i];
@@ -137,8 +139,7 @@ static lt_status allgatherv(struct lt_comm *c, const void *mine, size_t n_mine, 
     return finish(c, s, e);
 }
 
-static lt_status next(struct lt_comm *c, int64_t *item)
-{
+static lt_status next(struct lt_comm *c, int64_t *item) {
     struct rank *r = c->impl;
     if (fault(r)) return LT_EFAIL;
     jitter(r);
@@ -148,8 +149,7 @@ static lt_status next(struct lt_comm *c, int64_t *item)
     return LT_OK;
 }
 
-static lt_status next_reset(struct lt_comm *c, struct lt_err *e)
-{
+static lt_status next_reset(struct lt_comm *c, struct lt_err *e) {
     struct world *w = ((struct rank *)c->impl)->w;
     lt_status s = start(c, (struct deposit){.call = CALL_RESET}, e);
     if (s) return s;
@@ -161,8 +161,7 @@ static lt_status next_reset(struct lt_comm *c, struct lt_err *e)
     return finish(c, LT_OK, e);
 }
 
-static void abort_fake(struct lt_comm *c, int code)
-{
+static void abort_fake(struct lt_comm *c, int code) {
     struct world *w = ((struct rank *)c->impl)->w;
     (void)code;
     pthread_mutex_lock(&w->lock);
@@ -172,12 +171,17 @@ static void abort_fake(struct lt_comm *c, int code)
 }
 
 static const struct lt_comm_ops fake_ops = {
-    .name = "fake", .close = close_fake, .barrier = barrier, .bcast = bcast, .allgatherv = allgatherv,
-    .next = next, .next_reset = next_reset, .abort = abort_fake,
+    .name = "fake",
+    .close = close_fake,
+    .barrier = barrier,
+    .bcast = bcast,
+    .allgatherv = allgatherv,
+    .next = next,
+    .next_reset = next_reset,
+    .abort = abort_fake,
 };
 
-static void *rank_main(void *arg)
-{
+static void *rank_main(void *arg) {
     struct rank *r = arg;
     struct world *w = r->w;
     r->status = r->body(&r->comm, r->arg, &r->err);
@@ -188,9 +192,9 @@ static void *rank_main(void *arg)
     return NULL;
 }
 
-lt_status lt_comm_fake_run(const struct lt_fake_opt *o, lt_status (*body)(struct lt_comm *c, void *arg, struct lt_err *e), void *arg, lt_status *each,
-                           struct lt_err *e)
-{
+lt_status lt_comm_fake_run(const struct lt_fake_opt *o,
+                           lt_status (*body)(struct lt_comm *c, void *arg, struct lt_err *e), void *arg,
+                           lt_status *each, struct lt_err *e) {
     struct world w = {.opt = o};
     struct rank *r = NULL;
     pthread_t *thread = NULL;

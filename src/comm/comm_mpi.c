@@ -1,10 +1,11 @@
 /*
  * Room: comm. The only file that knows MPI; compiled with MPI's flags, and only in builds with MPI.
  *
- * Waiting: every collective is a meeting (a nonblocking barrier, tested with sleeps growing from 20 us to 1 ms, so that a rank that waits for minutes leaves the machine to
- * one that measures or computes) followed by the data, for which everybody is present and which is polled without long sleeps.
- * The shared counter lives in memory shared by the ranks of a node and is changed with processor atomics, so it moves while the other ranks compute. Across nodes every node owns a
- * fixed share of the items in proportion to its ranks: balanced inside a node, static between nodes.
+ * Waiting: every collective is a meeting (a nonblocking barrier, tested with sleeps growing from 20 us to 1 ms, so that
+ * a rank that waits for minutes leaves the machine to one that measures or computes) followed by the data, for which
+ * everybody is present and which is polled without long sleeps. The shared counter lives in memory shared by the ranks
+ * of a node and is changed with processor atomics, so it moves while the other ranks compute. Across nodes every node
+ * owns a fixed share of the items in proportion to its ranks: balanced inside a node, static between nodes.
  */
 #include "comm/comm_priv.h"
 #include "lathe/mem.h"
@@ -17,24 +18,22 @@
 #include <time.h>
 
 struct mpi {
-    MPI_Comm comm, node;                        /* comm: our duplicate of the world */
+    MPI_Comm comm, node; /* comm: our duplicate of the world */
     MPI_Win win;
-    bool has_win, ours;                         /* ours: we initialised MPI, so we finalize it */
-    int64_t *counter;                           /* of this node; own memory when there is no window */
+    bool has_win, ours; /* ours: we initialised MPI, so we finalize it */
+    int64_t *counter;   /* of this node; own memory when there is no window */
     int64_t alone;
-    int n_slots, *slot;                         /* world ranks on this node, ascending */
+    int n_slots, *slot; /* world ranks on this node, ascending */
 };
 
-static lt_status mpi_fail(struct lt_err *e, const char *what, int code)
-{
+static lt_status mpi_fail(struct lt_err *e, const char *what, int code) {
     char text[MPI_MAX_ERROR_STRING] = "";
     int n = 0;
     MPI_Error_string(code, text, &n);
     return lt_fail(e, LT_EFAIL, "%s: %s", what, text);
 }
 
-static lt_status wait_idle(MPI_Request *q, const char *what, struct lt_err *e)
-{
+static lt_status wait_idle(MPI_Request *q, const char *what, struct lt_err *e) {
     long ns = 20000;
     for (int done = 0;;) {
         int code = MPI_Test(q, &done, MPI_STATUS_IGNORE);
@@ -46,28 +45,27 @@ static lt_status wait_idle(MPI_Request *q, const char *what, struct lt_err *e)
     }
 }
 
-static lt_status wait_busy(MPI_Request *q, const char *what, struct lt_err *e)
-{
+static lt_status wait_busy(MPI_Request *q, const char *what, struct lt_err *e) {
     for (int done = 0, tries = 0;; tries++) {
         int code = MPI_Test(q, &done, MPI_STATUS_IGNORE);
         if (code != MPI_SUCCESS) return mpi_fail(e, what, code);
         if (done) return LT_OK;
         /* a partner may sit on our core, or have been stopped in the middle of a transfer */
-        if (tries < 20000) sched_yield();
-        else nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+        if (tries < 20000)
+            sched_yield();
+        else
+            nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
     }
 }
 
-static lt_status meet(struct lt_comm *c, struct lt_err *e)
-{
+static lt_status meet(struct lt_comm *c, struct lt_err *e) {
     MPI_Request q;
     int code = MPI_Ibarrier(((struct mpi *)c->impl)->comm, &q);
     if (code != MPI_SUCCESS) return mpi_fail(e, "MPI_Ibarrier", code);
     return wait_idle(&q, "MPI_Ibarrier", e);
 }
 
-static lt_status bcast(struct lt_comm *c, void *p, size_t n, int root, struct lt_err *e)
-{
+static lt_status bcast(struct lt_comm *c, void *p, size_t n, int root, struct lt_err *e) {
     struct mpi *m = c->impl;
     lt_status s = meet(c, e);
     for (size_t at = 0; !s && at < n;) {
@@ -80,15 +78,16 @@ static lt_status bcast(struct lt_comm *c, void *p, size_t n, int root, struct lt
     return s;
 }
 
-static lt_status allgatherv(struct lt_comm *c, const void *mine, size_t n_mine, void *all, const size_t *n_each, struct lt_err *e)
-{
+static lt_status allgatherv(struct lt_comm *c, const void *mine, size_t n_mine, void *all, const size_t *n_each,
+                            struct lt_err *e) {
     struct mpi *m = c->impl;
     size_t total = 0, before = 0;
     for (int r = 0; r < c->size; r++) {
         if (r == c->rank) before = total;
         total += n_each[r];
     }
-    if (n_each[c->rank] != n_mine) LT_BUG("rank %d gathers %zu bytes where %zu were announced", c->rank, n_mine, n_each[c->rank]);
+    if (n_each[c->rank] != n_mine)
+        LT_BUG("rank %d gathers %zu bytes where %zu were announced", c->rank, n_mine, n_each[c->rank]);
     if (total > INT_MAX) { /* MPI counts are int: rank after rank */
         lt_status s = LT_OK;
         if (n_mine) memmove((char *)all + before, mine, n_mine);
@@ -98,7 +97,8 @@ static lt_status allgatherv(struct lt_comm *c, const void *mine, size_t n_mine, 
     }
     int *count = lt_calloc((size_t)c->size, sizeof(*count)), *at = lt_calloc((size_t)c->size, sizeof(*at));
     lt_status s = meet(c, e);
-    if (!s && (!count || !at)) LT_BUG("out of memory for %d counts", c->size); /* the others are waiting for us already */
+    if (!s && (!count || !at))
+        LT_BUG("out of memory for %d counts", c->size); /* the others are waiting for us already */
     if (!s) {
         int sum = 0;
         for (int r = 0; r < c->size; r++) {
@@ -116,16 +116,14 @@ static lt_status allgatherv(struct lt_comm *c, const void *mine, size_t n_mine, 
 }
 
 /* k-th item of this node: of every round of `size` items a node owns those at its ranks' places. */
-static lt_status next(struct lt_comm *c, int64_t *item)
-{
+static lt_status next(struct lt_comm *c, int64_t *item) {
     struct mpi *m = c->impl;
     int64_t k = __atomic_fetch_add(m->counter, 1, __ATOMIC_RELAXED);
     *item = k / m->n_slots * c->size + m->slot[k % m->n_slots];
     return LT_OK;
 }
 
-static lt_status next_reset(struct lt_comm *c, struct lt_err *e)
-{
+static lt_status next_reset(struct lt_comm *c, struct lt_err *e) {
     struct mpi *m = c->impl;
     lt_status s = meet(c, e); /* nobody draws from the old sequence any more */
     if (s) return s;
@@ -133,14 +131,12 @@ static lt_status next_reset(struct lt_comm *c, struct lt_err *e)
     return meet(c, e);
 }
 
-static void abort_mpi(struct lt_comm *c, int code)
-{
+static void abort_mpi(struct lt_comm *c, int code) {
     MPI_Abort(((struct mpi *)c->impl)->comm, code);
     _Exit(code);
 }
 
-static void close_mpi(struct lt_comm *c)
-{
+static void close_mpi(struct lt_comm *c) {
     struct mpi *m = c->impl;
     struct lt_err ignored;
     if (m) {
@@ -156,21 +152,29 @@ static void close_mpi(struct lt_comm *c)
 }
 
 static const struct lt_comm_ops mpi_ops = {
-    .name = "mpi", .close = close_mpi, .barrier = meet, .bcast = bcast, .allgatherv = allgatherv,
-    .next = next, .next_reset = next_reset, .abort = abort_mpi,
+    .name = "mpi",
+    .close = close_mpi,
+    .barrier = meet,
+    .bcast = bcast,
+    .allgatherv = allgatherv,
+    .next = next,
+    .next_reset = next_reset,
+    .abort = abort_mpi,
 };
 
-/* One counter per node in shared memory; without it (no shared memory at all) every rank is a node of its own, which is right and less balanced. */
-static lt_status open_counter(struct lt_comm *c, struct lt_err *e)
-{
+/* One counter per node in shared memory; without it (no shared memory at all) every rank is a node of its own, which is
+ * right and less balanced. */
+static lt_status open_counter(struct lt_comm *c, struct lt_err *e) {
     struct mpi *m = c->impl;
     int node_rank = 0, node_size = 1, ok = 0, all_ok = 0;
     void *base = NULL;
-    if (MPI_Comm_split_type(m->comm, MPI_COMM_TYPE_SHARED, c->rank, MPI_INFO_NULL, &m->node) == MPI_SUCCESS && m->node != MPI_COMM_NULL) {
+    if (MPI_Comm_split_type(m->comm, MPI_COMM_TYPE_SHARED, c->rank, MPI_INFO_NULL, &m->node) == MPI_SUCCESS &&
+        m->node != MPI_COMM_NULL) {
         MPI_Comm_set_errhandler(m->node, MPI_ERRORS_RETURN);
         MPI_Comm_rank(m->node, &node_rank);
         MPI_Comm_size(m->node, &node_size);
-        ok = node_size == 1 || MPI_Win_allocate_shared(node_rank ? 0 : 64, 1, MPI_INFO_NULL, m->node, &base, &m->win) == MPI_SUCCESS;
+        ok = node_size == 1 ||
+             MPI_Win_allocate_shared(node_rank ? 0 : 64, 1, MPI_INFO_NULL, m->node, &base, &m->win) == MPI_SUCCESS;
         m->has_win = ok && node_size > 1;
     }
     int code = MPI_Allreduce(&ok, &all_ok, 1, MPI_INT, MPI_MIN, m->comm);
@@ -193,8 +197,7 @@ static lt_status open_counter(struct lt_comm *c, struct lt_err *e)
     return code == MPI_SUCCESS ? LT_OK : mpi_fail(e, "MPI_Allgather", code);
 }
 
-lt_status lt_comm_mpi_open(int *argc, char ***argv, struct lt_comm **out, struct lt_err *e)
-{
+lt_status lt_comm_mpi_open(int *argc, char ***argv, struct lt_comm **out, struct lt_err *e) {
     int is_init = 0, provided = 0, code;
     struct mpi *m = lt_calloc(1, sizeof(*m));
     struct lt_comm *c = lt_calloc(1, sizeof(*c));

@@ -8,20 +8,24 @@
 #include <stdio.h>
 #include <string.h>
 
-struct outcome { struct lt_scores scores; double eval_s; int rank; bool done; };
+struct outcome {
+    struct lt_scores scores;
+    double eval_s;
+    int rank;
+    bool done;
+};
 
 struct batch {
     const struct lt_engine_job *job;
-    int n, n_new;                               /* asked, and of these not in the journal */
-    struct lt_arch *arch;                       /* [batch] */
-    char **text;                                /* [batch] */
-    struct lt_scores *scores;                   /* [batch] */
-    int *fresh;                                 /* [n_new] places in arch */
-    struct outcome *outcome;                    /* [n_new] */
+    int n, n_new;             /* asked, and of these not in the journal */
+    struct lt_arch *arch;     /* [batch] */
+    char **text;              /* [batch] */
+    struct lt_scores *scores; /* [batch] */
+    int *fresh;               /* [n_new] places in arch */
+    struct outcome *outcome;  /* [n_new] */
 };
 
-static lt_status evaluate_item(void *arg, int64_t i, void *out, struct lt_err *e)
-{
+static lt_status evaluate_item(void *arg, int64_t i, void *out, struct lt_err *e) {
     struct batch *b = arg;
     struct outcome o = {.rank = b->job->comm->rank};
     lt_status s = LT_OK;
@@ -36,8 +40,8 @@ static lt_status evaluate_item(void *arg, int64_t i, void *out, struct lt_err *e
     return s;
 }
 
-static void write_record(struct lt_jw *w, struct lt_buf *buf, const struct batch *b, int place, int ask, const struct outcome *o)
-{
+static void write_record(struct lt_jw *w, struct lt_buf *buf, const struct batch *b, int place, int ask,
+                         const struct outcome *o) {
     lt_record_begin(w, buf, "eval", b->text[place]);
     lt_jw_kint(w, "ask", ask);
     lt_jw_kstr(w, "arch", b->text[place]);
@@ -53,8 +57,7 @@ static void write_record(struct lt_jw *w, struct lt_buf *buf, const struct batch
 }
 
 /* What the journal knows about an arch. */
-static bool answer(const struct lt_engine_job *j, const char *text, struct lt_scores *out)
-{
+static bool answer(const struct lt_engine_job *j, const char *text, struct lt_scores *out) {
     const struct lt_json *rec = lt_store_find(j->store, "eval", text);
     const char *status;
     if (!rec) return false;
@@ -65,8 +68,7 @@ static bool answer(const struct lt_engine_job *j, const char *text, struct lt_sc
 }
 
 /* Fills texts and known scores; lists the rest in fresh, each arch once. */
-static lt_status look_up(struct batch *b, struct lt_err *e)
-{
+static lt_status look_up(struct batch *b, struct lt_err *e) {
     b->n_new = 0;
     for (int i = 0; i < b->n; i++) {
         lt_free(b->text[i]);
@@ -80,8 +82,7 @@ static lt_status look_up(struct batch *b, struct lt_err *e)
 }
 
 /* Evaluates what is fresh and records it in ask order, up to the first that was left undone. */
-static lt_status evaluate(struct batch *b, int *n_recorded, struct lt_buf *buf, struct lt_err *e)
-{
+static lt_status evaluate(struct batch *b, int *n_recorded, struct lt_buf *buf, struct lt_err *e) {
     const struct lt_engine_job *j = b->job;
     struct lt_jw w;
     lt_status s = lt_comm_map(j->comm, b->n_new, b->outcome, sizeof(b->outcome[0]), evaluate_item, b, e);
@@ -98,8 +99,7 @@ static lt_status evaluate(struct batch *b, int *n_recorded, struct lt_buf *buf, 
     return cut ? lt_fail(e, LT_EINTR, "stopped during the search; the same command continues it") : LT_OK;
 }
 
-static int count_evals(const struct lt_store *st)
-{
+static int count_evals(const struct lt_store *st) {
     int n = 0;
     const char *type;
     for (int i = 0; i < lt_store_count(st); i++)
@@ -107,8 +107,7 @@ static int count_evals(const struct lt_store *st)
     return n;
 }
 
-lt_status lt_engine_run(const struct lt_engine_job *j, int *asked, struct lt_err *e)
-{
+lt_status lt_engine_run(const struct lt_engine_job *j, int *asked, struct lt_err *e) {
     const int cap = j->batch > 0 ? j->batch : 32;
     int budget = lt_searcher_budget(j->searcher), told = 0, recorded = count_evals(j->store), replayed = 0;
     double best = -INFINITY;

@@ -1,6 +1,7 @@
 /*
- * Room: run. What a run will take: a probe of the real training step (all its shards, all its ranks, a small part of an epoch), the two extreme networks measured on the device,
- * and one evaluation of the kind that the search makes. Writes nothing.
+ * Room: run. What a run will take: a probe of the real training step (all its shards, all its ranks, a small part of an
+ * epoch), the two extreme networks measured on the device, and one evaluation of the kind that the search makes. Writes
+ * nothing.
  */
 #include "run/run.h"
 #include "run/stages.h"
@@ -10,8 +11,7 @@
 #include <math.h>
 
 /* A few steps of training on the real data; the supernet is a throw-away one afterwards. */
-static lt_status probe_training(struct lt_run *r, struct lt_estimate *out, struct lt_err *e)
-{
+static lt_status probe_training(struct lt_run *r, struct lt_estimate *out, struct lt_err *e) {
     struct lt_train_cfg cfg = r->x->train;
     struct lt_train_log log = {0};
     const struct lt_data *train = lt_data_train(r->data);
@@ -41,8 +41,7 @@ static lt_status probe_training(struct lt_run *r, struct lt_estimate *out, struc
     return LT_OK;
 }
 
-static lt_status probe_device(struct lt_run *r, struct lt_estimate *out, struct lt_err *e)
-{
+static lt_status probe_device(struct lt_run *r, struct lt_estimate *out, struct lt_err *e) {
     struct lt_arch a;
     double wall = 0;
     lt_status s = lt_device_open(r->x->device, &r->device, e);
@@ -50,8 +49,10 @@ static lt_status probe_device(struct lt_run *r, struct lt_estimate *out, struct 
         struct lt_graph *g = NULL;
         struct lt_measurement m = {0};
         struct lt_scores *sc = i ? &out->smallest : &out->largest;
-        if (i) lt_space_smallest(r->x->space, &a);
-        else lt_space_largest(r->x->space, &a);
+        if (i)
+            lt_space_smallest(r->x->space, &a);
+        else
+            lt_space_largest(r->x->space, &a);
         s = lt_run_cheap_scores(r->x->space, NULL, &a, 1, sc, e);
         if (!s) s = lt_space_expand(r->x->space, &a, &g, e);
         if (!s) s = lt_device_measure(r->device, g, NULL, NULL, &m, e);
@@ -68,29 +69,32 @@ static lt_status probe_device(struct lt_run *r, struct lt_estimate *out, struct 
     return s;
 }
 
-/* One evaluation of the middle of the road: the mean of the extremes. */
-static lt_status probe_search(struct lt_run *r, struct lt_estimate *out, struct lt_err *e)
-{
+/* A few evaluations of random architectures, after one that is not counted: it sets up what the backend keeps. */
+static lt_status probe_search(struct lt_run *r, struct lt_estimate *out, struct lt_err *e) {
+    enum { COUNTED = 3 };
     struct lt_searcher *searcher = NULL;
     struct lt_search_env env = {.space = r->x->space, .goal = &out->goal, .seed = r->x->seed};
     struct lt_arch a;
-    double accuracy, t = lt_now_s();
+    double accuracy, t = 0;
     lt_status s = LT_OK;
-    for (int i = 0; i < 2 && !s; i++) {
-        if (i) lt_space_smallest(r->x->space, &a);
-        else lt_space_largest(r->x->space, &a);
-        s = lt_supernet_evaluate(r->supernet, r->backend, &a, lt_data_train(r->data), lt_data_validation(r->data), (int)r->x->train.calib_images,
-                                 (int)r->x->train.eval_images, r->x->seed, &accuracy, e);
+    for (int i = 0; i <= COUNTED && !s; i++) {
+        struct lt_rng rng;
+        lt_rng_at(&rng, r->x->seed, LT_RNG_SAMPLE, 1, (uint64_t)i);
+        lt_space_sample(r->x->space, &rng, &a);
+        if (i == 1) t = lt_now_s();
+        s = lt_supernet_evaluate(r->supernet, r->backend, &a, lt_data_train(r->data), lt_data_validation(r->data),
+                                 (int)r->x->train.calib_images, (int)r->x->train.eval_images, r->x->seed, &accuracy, e);
     }
-    double each = (lt_now_s() - t) / 2;
-    if (!s && !(s = lt_searcher_open(r->x->search, &env, &searcher, e))) out->evaluations = lt_searcher_budget(searcher);
+    double each = (lt_now_s() - t) / COUNTED;
+    if (!s && !(s = lt_searcher_open(r->x->search, &env, &searcher, e)))
+        out->evaluations = lt_searcher_budget(searcher);
     lt_searcher_close(searcher);
     out->search_s = each * out->evaluations / r->comm->size;
     return s;
 }
 
-lt_status lt_run_estimate(const struct lt_experiment *x, struct lt_comm *comm, const struct lt_ui *ui, struct lt_estimate *out, struct lt_err *e)
-{
+lt_status lt_run_estimate(const struct lt_experiment *x, struct lt_comm *comm, const struct lt_ui *ui,
+                          struct lt_estimate *out, struct lt_err *e) {
     struct lt_run r = {.x = x, .comm = comm, .ui = ui};
     struct lt_estimate est = {0};
     lt_status s = lt_run_open_data(&r, e);

@@ -15,32 +15,66 @@
 #endif
 
 const struct lt_opt lt_predict_opts[] = {
-    {.key = "samples", .type = LT_OPT_INT, .unit = "", .dflt = "100", .min = 4, .max = 200, .offset = offsetof(struct lt_predict_cfg, samples),
+    {.key = "samples",
+     .type = LT_OPT_INT,
+     .unit = "",
+     .dflt = "100",
+     .min = 4,
+     .max = 200,
+     .offset = offsetof(struct lt_predict_cfg, samples),
      .help = "subnetworks measured on the device to fit the predictor, the largest and the smallest among them"},
-    {.key = "holdout", .type = LT_OPT_DOUBLE, .unit = "fraction", .dflt = "0.2", .min = 0.01, .max = 0.5, .offset = offsetof(struct lt_predict_cfg, holdout),
+    {.key = "holdout",
+     .type = LT_OPT_DOUBLE,
+     .unit = "fraction",
+     .dflt = "0.2",
+     .min = 0.01,
+     .max = 0.5,
+     .offset = offsetof(struct lt_predict_cfg, holdout),
      .help = "share of them held out to report the predictor's error"},
     {0},
 };
 const struct lt_opt lt_verify_opts[] = {
-    {.key = "candidates", .type = LT_OPT_INT, .unit = "", .dflt = "5", .min = 1, .max = 100, .offset = offsetof(struct lt_verify_cfg, candidates),
+    {.key = "candidates",
+     .type = LT_OPT_INT,
+     .unit = "",
+     .dflt = "5",
+     .min = 1,
+     .max = 100,
+     .offset = offsetof(struct lt_verify_cfg, candidates),
      .help = "how many of the best networks are measured on the device in one round"},
-    {.key = "rounds", .type = LT_OPT_INT, .unit = "", .dflt = "3", .min = 1, .max = 20, .offset = offsetof(struct lt_verify_cfg, rounds),
+    {.key = "rounds",
+     .type = LT_OPT_INT,
+     .unit = "",
+     .dflt = "3",
+     .min = 1,
+     .max = 20,
+     .offset = offsetof(struct lt_verify_cfg, rounds),
      .help = "rounds, each with a tightened limit, until one meets the budget as measured"},
     {0},
 };
 const struct lt_opt lt_deploy_opts[] = {
-    {.key = "format", .type = LT_OPT_ENUM, .unit = "", .dflt = "onnx-qdq", .offset = offsetof(struct lt_deploy_cfg, format), .choices = "onnx-qdq|none",
+    {.key = "format",
+     .type = LT_OPT_ENUM,
+     .unit = "",
+     .dflt = "onnx-qdq",
+     .offset = offsetof(struct lt_deploy_cfg, format),
+     .choices = "onnx-qdq|none",
      .help = "what is written: an ONNX file with quantize/dequantize pairs, or nothing"},
-    {.key = "verify", .type = LT_OPT_BOOL, .unit = "", .dflt = "true", .offset = offsetof(struct lt_deploy_cfg, verify),
+    {.key = "verify",
+     .type = LT_OPT_BOOL,
+     .unit = "",
+     .dflt = "true",
+     .offset = offsetof(struct lt_deploy_cfg, verify),
      .help = "compare the file with ONNX Runtime, where that is installed"},
     {0},
 };
 
-static const char *const sections[] = {"schema", "name", "seed", "space", "data", "supernet", "device", "predictor", "search", "objectives",
-                                       "constraints", "verify", "quantize", "deploy", NULL};
+static const char *const sections[] = {"schema",      "name",   "seed",      "space",  "data",
+                                       "supernet",    "device", "predictor", "search", "objectives",
+                                       "constraints", "verify", "quantize",  "deploy", NULL};
 
-lt_status lt_experiment_find(const char *experiment_path, const char *name, const struct lt_yaml *at, char **out, struct lt_err *e)
-{
+lt_status lt_experiment_find(const char *experiment_path, const char *name, const struct lt_yaml *at, char **out,
+                             struct lt_err *e) {
     const char *slash = strrchr(experiment_path, '/');
     char *dir = slash ? lt_asprintf("%.*s", (int)(slash - experiment_path), experiment_path) : lt_strdup(".");
     char *tried[4] = {NULL};
@@ -56,12 +90,17 @@ lt_status lt_experiment_find(const char *experiment_path, const char *name, cons
         tried[n++] = lt_path_join(LT_PKGDATADIR, name);
     }
     for (int i = 0; i < n && !s; i++) {
-        if (!tried[i]) s = lt_fail(e, LT_ENOMEM, "%s", name);
-        else if (found < 0 && lt_path_exists(tried[i])) found = i;
+        if (!tried[i])
+            s = lt_fail(e, LT_ENOMEM, "%s", name);
+        else if (found < 0 && lt_path_exists(tried[i]))
+            found = i;
     }
     if (!s && found < 0) {
-        if (n == 1) s = lt_yaml_fail(e, at, "%s does not exist", name);
-        else s = lt_yaml_fail(e, at, "%s does not exist; looked for %s, %s, %s and %s", name, tried[0], tried[1], tried[2], tried[3]);
+        if (n == 1)
+            s = lt_yaml_fail(e, at, "%s does not exist", name);
+        else
+            s = lt_yaml_fail(e, at, "%s does not exist; looked for %s, %s, %s and %s", name, tried[0], tried[1],
+                             tried[2], tried[3]);
     }
     if (!s) {
         *out = tried[found];
@@ -72,14 +111,12 @@ lt_status lt_experiment_find(const char *experiment_path, const char *name, cons
     return s;
 }
 
-static const struct lt_yaml *section(const struct lt_experiment *x, const char *key)
-{
+static const struct lt_yaml *section(const struct lt_experiment *x, const char *key) {
     const struct lt_yaml *n = lt_yaml_get(lt_yaml_edit_root(x->doc), key);
     return n && n->kind == LT_YAML_NULL ? NULL : n;
 }
 
-static lt_status read_space(struct lt_experiment *x, struct lt_err *e)
-{
+static lt_status read_space(struct lt_experiment *x, struct lt_err *e) {
     static const char *const known[] = {"file", "name", NULL};
     const struct lt_yaml *root = lt_yaml_edit_root(x->doc), *n = section(x, "space"), *file, *name;
     lt_status s;
@@ -89,55 +126,60 @@ static lt_status read_space(struct lt_experiment *x, struct lt_err *e)
     name = lt_yaml_get(n, "name");
     if (!file == !name) return lt_yaml_fail(e, n, "space: needs one of 'file' and 'name'");
     if ((s = lt_yaml_expect(file ? file : name, LT_YAML_SCALAR, e))) return s;
-    if (file) s = lt_experiment_find(x->path, file->text, file, &x->space_path, e);
-    else if (!(x->space_path = lt_strdup(name->text))) s = lt_fail(e, LT_ENOMEM, "space");
+    if (file)
+        s = lt_experiment_find(x->path, file->text, file, &x->space_path, e);
+    else if (!(x->space_path = lt_strdup(name->text)))
+        s = lt_fail(e, LT_ENOMEM, "space");
     return s ? s : lt_space_load(x->space_path, &x->space, e);
 }
 
-static lt_status read_data(struct lt_experiment *x, struct lt_err *e)
-{
+static lt_status read_data(struct lt_experiment *x, struct lt_err *e) {
     const struct lt_yaml *root = lt_yaml_edit_root(x->doc), *n = section(x, "data");
     lt_status s;
     char *found = NULL;
-    if (!n) return lt_yaml_fail(e, root, "data: is required, as in 'data: {format: idx, dir: /usr/share/datasets/fashion-mnist}'");
+    if (!n)
+        return lt_yaml_fail(e, root,
+                            "data: is required, as in 'data: {format: idx, dir: /usr/share/datasets/fashion-mnist}'");
     if ((s = lt_opts_read(lt_data_opts, n, NULL, &x->data, e))) return s;
     const struct lt_yaml *dir = lt_yaml_get(n, "dir");
-    /* Missing data are the data loader's to complain about, with the package that has them; here only another place is tried. */
-    if (dir && x->data.dir && x->data.dir[0] && !lt_path_exists(x->data.dir) && !lt_experiment_find(x->path, x->data.dir, dir, &found, NULL)) {
+    /* Missing data are the data loader's to complain about, with the package that has them; here only another place is
+     * tried. */
+    if (dir && x->data.dir && x->data.dir[0] && !lt_path_exists(x->data.dir) &&
+        !lt_experiment_find(x->path, x->data.dir, dir, &found, NULL)) {
         lt_free(x->data.dir);
         x->data.dir = found;
     }
     return LT_OK;
 }
 
-static bool has_key(const struct lt_opt *t, const char *key)
-{
+static bool has_key(const struct lt_opt *t, const char *key) {
     for (; t && t->key; t++)
         if (!strcmp(t->key, key)) return true;
     return false;
 }
 
 /* One row a kind of plug-in: how to list its names and option tables; the first one is the default. */
-struct kind { const char *section; int (*count)(void); void (*at)(int i, const char **name, const struct lt_opt **opts, size_t *size); };
+struct kind {
+    const char *section;
+    int (*count)(void);
+    void (*at)(int i, const char **name, const struct lt_opt **opts, size_t *size);
+};
 
-static void device_at(int i, const char **name, const struct lt_opt **opts, size_t *size)
-{
+static void device_at(int i, const char **name, const struct lt_opt **opts, size_t *size) {
     const struct lt_device_ops *o = lt_device_ops_at(i);
     *name = o->name;
     *opts = o->opts;
     *size = o->state_size;
 }
 
-static void predictor_at(int i, const char **name, const struct lt_opt **opts, size_t *size)
-{
+static void predictor_at(int i, const char **name, const struct lt_opt **opts, size_t *size) {
     const struct lt_predictor_ops *o = lt_predictor_at(i);
     *name = o->name;
     *opts = o->opts;
     *size = o->cfg_size;
 }
 
-static void searcher_at(int i, const char **name, const struct lt_opt **opts, size_t *size)
-{
+static void searcher_at(int i, const char **name, const struct lt_opt **opts, size_t *size) {
     const struct lt_searcher_ops *o = lt_searcher_at(i);
     *name = o->name;
     *opts = o->opts;
@@ -149,8 +191,7 @@ static const struct kind predictor_kind = {"predictor", lt_predictor_count, pred
 static const struct kind searcher_kind = {"search", lt_searcher_count, searcher_at};
 
 /* Appends "key: {a: b, ...}\n" where `flow` is what lt_opts_emit wrote, merged behind `first` ("name: host"). */
-static void put_section(struct lt_buf *b, const char *key, const char *first, const char *second, const char *flow)
-{
+static void put_section(struct lt_buf *b, const char *key, const char *first, const char *second, const char *flow) {
     const char *rest = flow ? flow : "{}";
     lt_buf_printf(b, "%s: {%s", key, first ? first : "");
     bool any = first && *first;
@@ -165,18 +206,18 @@ static void put_section(struct lt_buf *b, const char *key, const char *first, co
     lt_buf_puts(b, "}\n");
 }
 
-static void trim(struct lt_buf *b)
-{
+static void trim(struct lt_buf *b) {
     while (b->len && (b->data[b->len - 1] == '\n' || b->data[b->len - 1] == ' ')) b->data[--b->len] = 0;
 }
 
 /*
- * A section that names a plug-in. Keys in `ours` (may be NULL) belong to the run and are read by our_opts; all others must be known to the plug-in, and are checked
- * by its own option table now, so that `lathe check` finds every mistake without opening a device.
+ * A section that names a plug-in. Keys in `ours` (may be NULL) belong to the run and are read by our_opts; all others
+ * must be known to the plug-in, and are checked by its own option table now, so that `lathe check` finds every mistake
+ * without opening a device.
  */
-static lt_status read_plugin(struct lt_experiment *x, const struct kind *k, const char *const *ours, const struct lt_opt *our_opts, void *our_cfg,
-                             const struct lt_yaml **out, struct lt_buf *resolved, struct lt_err *e)
-{
+static lt_status read_plugin(struct lt_experiment *x, const struct kind *k, const char *const *ours,
+                             const struct lt_opt *our_opts, void *our_cfg, const struct lt_yaml **out,
+                             struct lt_buf *resolved, struct lt_err *e) {
     static const char *const name_key[] = {"name", NULL};
     const struct lt_yaml *n = section(x, k->section), *name, *map, *own = NULL;
     const struct lt_opt *opts = NULL;
@@ -211,13 +252,16 @@ static lt_status read_plugin(struct lt_experiment *x, const struct kind *k, cons
     if (found < 0) {
         for (int i = 0; i < n_names; i++) lt_buf_printf(&a, "%s%s", i ? ", " : "", names[i]);
         const char *near = lt_nearest(name->text, names);
-        s = near ? lt_yaml_fail(e, name, "%s '%s' is not known; did you mean '%s'? known: %s", k->section, name->text, near, a.data)
-                 : lt_yaml_fail(e, name, "%s '%s' is not known; known: %s", k->section, name->text, a.data ? a.data : "none");
+        s = near ? lt_yaml_fail(e, name, "%s '%s' is not known; did you mean '%s'? known: %s", k->section, name->text,
+                                near, a.data)
+                 : lt_yaml_fail(e, name, "%s '%s' is not known; known: %s", k->section, name->text,
+                                a.data ? a.data : "none");
         goto out;
     }
     map = n;
     if (ours && (s = lt_yaml_edit_without(x->doc, n, ours, &map, e))) goto out;
-    /* check the plug-in's keys; a typo of one of ours is reported with the plug-in's nearest key, so ours are looked at first */
+    /* check the plug-in's keys; a typo of one of ours is reported with the plug-in's nearest key, so ours are looked at
+     * first */
     for (int i = 0; i < map->n; i++) {
         const char *key = map->child[i]->key;
         if (!strcmp(key, "name") || has_key(opts, key)) continue;
@@ -263,8 +307,7 @@ out:
     return s;
 }
 
-static lt_status score_of(const struct lt_yaml *n, enum lt_score *out, struct lt_err *e)
-{
+static lt_status score_of(const struct lt_yaml *n, enum lt_score *out, struct lt_err *e) {
     const char *names[LT_N_SCORES + 1];
     for (int i = 0; i < LT_N_SCORES; i++) names[i] = lt_score_name((enum lt_score)i);
     names[LT_N_SCORES] = NULL;
@@ -274,11 +317,11 @@ static lt_status score_of(const struct lt_yaml *n, enum lt_score *out, struct lt
     at.col = n->key_col;
     const char *near = lt_nearest(n->key, names);
     if (near) return lt_yaml_fail(e, &at, "unknown score '%s'; did you mean '%s'?", n->key, near);
-    return lt_yaml_fail(e, &at, "unknown score '%s'; known: accuracy, latency_ms, size_kb, macs, params, peak_act_bytes", n->key);
+    return lt_yaml_fail(
+        e, &at, "unknown score '%s'; known: accuracy, latency_ms, size_kb, macs, params, peak_act_bytes", n->key);
 }
 
-static lt_status read_objectives(struct lt_experiment *x, struct lt_buf *resolved, struct lt_err *e)
-{
+static lt_status read_objectives(struct lt_experiment *x, struct lt_buf *resolved, struct lt_err *e) {
     const struct lt_yaml *n = section(x, "objectives");
     lt_status s;
     if (!n) {
@@ -294,9 +337,12 @@ static lt_status read_objectives(struct lt_experiment *x, struct lt_buf *resolve
         const struct lt_yaml *c = n->child[i];
         struct lt_objective o;
         if ((s = score_of(c, &o.score, e)) || (s = lt_yaml_expect(c, LT_YAML_SCALAR, e))) return s;
-        if (!strcmp(c->text, "maximize")) o.maximize = true;
-        else if (!strcmp(c->text, "minimize")) o.maximize = false;
-        else return lt_yaml_fail(e, c, "%s: '%s' is not one of maximize, minimize", c->key, c->text);
+        if (!strcmp(c->text, "maximize"))
+            o.maximize = true;
+        else if (!strcmp(c->text, "minimize"))
+            o.maximize = false;
+        else
+            return lt_yaml_fail(e, c, "%s: '%s' is not one of maximize, minimize", c->key, c->text);
         x->goal.objective[x->goal.n_objectives++] = o;
         lt_buf_printf(resolved, "%s%s: %s", i ? ", " : "", c->key, c->text);
     }
@@ -304,8 +350,7 @@ static lt_status read_objectives(struct lt_experiment *x, struct lt_buf *resolve
     return LT_OK;
 }
 
-static lt_status read_bound(const struct lt_yaml *n, enum lt_score score, struct lt_bound *out, struct lt_err *e)
-{
+static lt_status read_bound(const struct lt_yaml *n, enum lt_score score, struct lt_bound *out, struct lt_err *e) {
     static const char largest[] = "largest";
     lt_status s = lt_yaml_expect(n, LT_YAML_SCALAR, e);
     if (s) return s;
@@ -315,14 +360,21 @@ static lt_status read_bound(const struct lt_yaml *n, enum lt_score score, struct
     if (len > tail && !strcmp(n->text + len - tail, largest)) {
         while (*end == ' ') end++;
         if (end != n->text + len - tail || !(v > 0) || !isfinite(v) || v > 1000)
-            return lt_yaml_fail(e, n, "'%s': expected a positive factor and the word largest, as in '0.45 largest'", n->text);
+            return lt_yaml_fail(e, n, "'%s': expected a positive factor and the word largest, as in '0.45 largest'",
+                                n->text);
         *out = (struct lt_bound){.set = true, .of_largest = true, .value = v};
         return LT_OK;
     }
     switch (score) {
-    case LT_SCORE_ACCURACY: s = lt_yaml_double(n, "fraction", 0, 1, &v, e); break;
-    case LT_SCORE_LATENCY_MS: s = lt_yaml_double(n, "ms", 0, 1e9, &v, e); break;
-    case LT_SCORE_PEAK_ACT_BYTES: s = lt_yaml_double(n, "bytes", 0, 1e15, &v, e); break;
+    case LT_SCORE_ACCURACY:
+        s = lt_yaml_double(n, "fraction", 0, 1, &v, e);
+        break;
+    case LT_SCORE_LATENCY_MS:
+        s = lt_yaml_double(n, "ms", 0, 1e9, &v, e);
+        break;
+    case LT_SCORE_PEAK_ACT_BYTES:
+        s = lt_yaml_double(n, "bytes", 0, 1e15, &v, e);
+        break;
     case LT_SCORE_SIZE_KB:
         /* a bare number is in kB, as the score's name says; with a unit it is converted */
         if (end != n->text && !*end) {
@@ -331,22 +383,22 @@ static lt_status read_bound(const struct lt_yaml *n, enum lt_score score, struct
             v /= 1000;
         }
         break;
-    default: s = lt_yaml_double(n, "", 0, 1e18, &v, e); break;
+    default:
+        s = lt_yaml_double(n, "", 0, 1e18, &v, e);
+        break;
     }
     if (s) return s;
     *out = (struct lt_bound){.set = true, .value = v};
     return LT_OK;
 }
 
-static void put_bound(struct lt_buf *b, const char *key, const struct lt_bound *v, enum lt_score score, bool comma)
-{
+static void put_bound(struct lt_buf *b, const char *key, const struct lt_bound *v, enum lt_score score, bool comma) {
     if (!v->set) return;
     const char *unit = score == LT_SCORE_LATENCY_MS ? " ms" : score == LT_SCORE_SIZE_KB ? " kB" : "";
     lt_buf_printf(b, "%s%s: %.17g%s", comma ? ", " : "", key, v->value, v->of_largest ? " largest" : unit);
 }
 
-static lt_status read_constraints(struct lt_experiment *x, struct lt_buf *resolved, struct lt_err *e)
-{
+static lt_status read_constraints(struct lt_experiment *x, struct lt_buf *resolved, struct lt_err *e) {
     static const char *const known[] = {"min", "max", NULL};
     const struct lt_yaml *n = section(x, "constraints");
     lt_status s;
@@ -355,7 +407,9 @@ static lt_status read_constraints(struct lt_experiment *x, struct lt_buf *resolv
     for (int i = 0; n && i < n->n; i++) {
         const struct lt_yaml *c = n->child[i], *lo, *hi;
         struct lt_limit l = {0};
-        if ((s = score_of(c, &l.score, e)) || (s = lt_yaml_expect(c, LT_YAML_MAP, e)) || (s = lt_yaml_known(c, known, e))) return s;
+        if ((s = score_of(c, &l.score, e)) || (s = lt_yaml_expect(c, LT_YAML_MAP, e)) ||
+            (s = lt_yaml_known(c, known, e)))
+            return s;
         lo = lt_yaml_get(c, "min");
         hi = lt_yaml_get(c, "max");
         if (!lo && !hi) return lt_yaml_fail(e, c, "%s: needs 'min' or 'max'", c->key);
@@ -364,7 +418,8 @@ static lt_status read_constraints(struct lt_experiment *x, struct lt_buf *resolv
         if (lo && hi && l.min.of_largest == l.max.of_largest && l.min.value > l.max.value)
             return lt_yaml_fail(e, c, "%s: min %g is above max %g", c->key, l.min.value, l.max.value);
         if (l.score == LT_SCORE_ACCURACY && (l.min.of_largest || l.max.of_largest))
-            return lt_yaml_fail(e, c, "accuracy: limits are absolute (the largest network is not evaluated before the search)");
+            return lt_yaml_fail(
+                e, c, "accuracy: limits are absolute (the largest network is not evaluated before the search)");
         x->limit[x->n_limits++] = l;
         lt_buf_printf(resolved, "%s%s: {", i ? ", " : "", c->key);
         put_bound(resolved, "min", &l.min, l.score, false);
@@ -376,8 +431,8 @@ static lt_status read_constraints(struct lt_experiment *x, struct lt_buf *resolv
 }
 
 /* A section that is one option table. */
-static lt_status read_table(struct lt_experiment *x, const char *key, const struct lt_opt *t, void *cfg, struct lt_buf *resolved, struct lt_err *e)
-{
+static lt_status read_table(struct lt_experiment *x, const char *key, const struct lt_opt *t, void *cfg,
+                            struct lt_buf *resolved, struct lt_err *e) {
     const struct lt_yaml *n = section(x, key);
     struct lt_buf flow = LT_BUF_INIT;
     lt_status s;
@@ -392,21 +447,26 @@ static lt_status read_table(struct lt_experiment *x, const char *key, const stru
 }
 
 /* `precisions` says what the device may be asked to run; a device that has such an option reads it itself. */
-struct precision_cfg { unsigned precisions; };
+struct precision_cfg {
+    unsigned precisions;
+};
 static const struct lt_opt precision_opts[] = {
-    {.key = "precisions", .type = LT_OPT_SET, .unit = "", .dflt = "f32,int8", .offset = offsetof(struct precision_cfg, precisions), .choices = "f32|int8",
+    {.key = "precisions",
+     .type = LT_OPT_SET,
+     .unit = "",
+     .dflt = "f32,int8",
+     .offset = offsetof(struct precision_cfg, precisions),
+     .choices = "f32|int8",
      .help = "number formats that may be deployed on the device"},
     {0},
 };
 
-static char *default_name(const char *path)
-{
+static char *default_name(const char *path) {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
     return lt_asprintf("%.*s", dot && dot != base ? (int)(dot - base) : (int)strlen(base), base);
 }
 
-static lt_status read_top(struct lt_experiment *x, struct lt_buf *resolved, struct lt_err *e)
-{
+static lt_status read_top(struct lt_experiment *x, struct lt_buf *resolved, struct lt_err *e) {
     const struct lt_yaml *root = lt_yaml_edit_root(x->doc), *n;
     int64_t v = 42;
     lt_status s;
@@ -419,7 +479,8 @@ static lt_status read_top(struct lt_experiment *x, struct lt_buf *resolved, stru
     x->seed = (uint64_t)v;
     if ((n = lt_yaml_get(root, "name"))) {
         if ((s = lt_yaml_expect(n, LT_YAML_SCALAR, e))) return s;
-        if (!n->text[0] || n->text[0] == '.' || strspn(n->text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(n->text))
+        if (!n->text[0] || n->text[0] == '.' ||
+            strspn(n->text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(n->text))
             return lt_yaml_fail(e, n, "name: '%s' names a folder: letters, digits, '.', '_' and '-'", n->text);
         x->name = lt_strdup(n->text);
     } else {
@@ -430,9 +491,10 @@ static lt_status read_top(struct lt_experiment *x, struct lt_buf *resolved, stru
     return LT_OK;
 }
 
-lt_status lt_experiment_load(const char *path, const char *const *set, int n_set, struct lt_experiment **out, struct lt_err *e)
-{
-    static const char *const predict_keys[] = {"samples", "holdout", NULL}, *const precision_keys[] = {"precisions", NULL};
+lt_status lt_experiment_load(const char *path, const char *const *set, int n_set, struct lt_experiment **out,
+                             struct lt_err *e) {
+    static const char *const predict_keys[] = {"samples", "holdout", NULL}, *const precision_keys[] = {"precisions",
+                                                                                                       NULL};
     struct lt_experiment *x = lt_calloc(1, sizeof(*x));
     struct lt_buf text = LT_BUF_INIT;
     struct precision_cfg prec = {3};
@@ -457,7 +519,9 @@ lt_status lt_experiment_load(const char *path, const char *const *set, int n_set
     const struct lt_yaml *dev = section(x, "device"), *dev_name = dev ? lt_yaml_get(dev, "name") : NULL;
     const struct lt_device_ops *dops = lt_device_ops_find(dev_name && dev_name->text ? dev_name->text : "host");
     bool theirs = dops && has_key(dops->opts, "precisions");
-    if ((s = read_plugin(x, &device_kind, theirs ? NULL : precision_keys, theirs ? NULL : precision_opts, &prec, &x->device, &text, e))) goto out;
+    if ((s = read_plugin(x, &device_kind, theirs ? NULL : precision_keys, theirs ? NULL : precision_opts, &prec,
+                         &x->device, &text, e)))
+        goto out;
     if (theirs && dev && lt_yaml_get(dev, "precisions")) {
         static const char *const only[] = {NULL};
         struct lt_yaml one = {.kind = LT_YAML_MAP, .file = dev->file, .line = dev->line, .col = dev->col, .n = 1};
@@ -465,7 +529,8 @@ lt_status lt_experiment_load(const char *path, const char *const *set, int n_set
         one.child = &child;
         if ((s = lt_opts_read(precision_opts, &one, only, &prec, e))) goto out;
     }
-    if ((s = read_plugin(x, &predictor_kind, predict_keys, lt_predict_opts, &x->predict, &x->predictor, &text, e))) goto out;
+    if ((s = read_plugin(x, &predictor_kind, predict_keys, lt_predict_opts, &x->predict, &x->predictor, &text, e)))
+        goto out;
     if ((s = read_plugin(x, &searcher_kind, NULL, NULL, NULL, &x->search, &text, e))) goto out;
     if ((s = read_objectives(x, &text, e)) || (s = read_constraints(x, &text, e))) goto out;
     if ((s = read_table(x, "verify", lt_verify_opts, &x->verify, &text, e))) goto out;
@@ -486,8 +551,7 @@ out:
     return s;
 }
 
-void lt_experiment_free(struct lt_experiment *x)
-{
+void lt_experiment_free(struct lt_experiment *x) {
     if (!x) return;
     lt_opts_release(lt_data_opts, &x->data);
     lt_opts_release(lt_train_opts, &x->train);
@@ -500,103 +564,4 @@ void lt_experiment_free(struct lt_experiment *x)
     lt_free(x->name);
     lt_free(x->path);
     lt_free(x);
-}
-
-static double bound_value(const struct lt_bound *b, enum lt_score score, const struct lt_scores *largest, double open)
-{
-    if (!b->set) return open;
-    if (!b->of_largest) return b->value;
-    return largest && largest->have[score] ? b->value * largest->v[score] : open;
-}
-
-void lt_experiment_goal(const struct lt_experiment *x, const struct lt_scores *largest, struct lt_goal *out)
-{
-    *out = x->goal;
-    out->n_constraints = 0;
-    for (int i = 0; i < x->n_limits; i++) {
-        const struct lt_limit *l = &x->limit[i];
-        out->constraint[out->n_constraints++] = (struct lt_constraint){
-            .score = l->score, .min = bound_value(&l->min, l->score, largest, -INFINITY), .max = bound_value(&l->max, l->score, largest, INFINITY)};
-    }
-}
-
-void lt_goal_text(const struct lt_goal *g, struct lt_buf *out)
-{
-    bool any = false;
-    for (int i = 0; i < g->n_constraints; i++) {
-        const struct lt_constraint *c = &g->constraint[i];
-        const char *name = lt_score_name(c->score);
-        if (isfinite(c->min)) {
-            lt_buf_printf(out, "%s%s >= %.6g", any ? ", " : "", name, c->min);
-            any = true;
-        }
-        if (isfinite(c->max)) {
-            lt_buf_printf(out, "%s%s <= %.6g", any ? ", " : "", name, c->max);
-            any = true;
-        }
-    }
-    if (!any) lt_buf_puts(out, "no constraints");
-}
-
-bool lt_experiment_key_is_free(const char *key)
-{
-    /* what changes how a run is computed but not what comes out; the contents behind the two paths are compared by their hashes */
-    static const char *const keys[] = {"supernet.threads", "supernet.checkpoint_s", "deploy.verify", "space.file", "data.dir", NULL};
-    for (int i = 0; keys[i]; i++)
-        if (!strcmp(keys[i], key)) return true;
-    return false;
-}
-
-void lt_flat_release(struct lt_flat *f)
-{
-    for (int i = 0; i < f->n; i++) {
-        lt_free(f->item[i].key);
-        lt_free(f->item[i].value);
-    }
-    lt_free(f->item);
-    *f = (struct lt_flat){0};
-}
-
-static lt_status flatten(const struct lt_yaml *n, const char *prefix, struct lt_flat *out, struct lt_err *e)
-{
-    if (n->kind == LT_YAML_MAP && n->n) {
-        for (int i = 0; i < n->n; i++) {
-            char *key = lt_asprintf("%s%s%s", prefix, *prefix ? "." : "", n->child[i]->key);
-            lt_status s = key ? flatten(n->child[i], key, out, e) : lt_fail(e, LT_ENOMEM, "experiment");
-            lt_free(key);
-            if (s) return s;
-        }
-        return LT_OK;
-    }
-    struct lt_buf v = LT_BUF_INIT;
-    if (n->kind == LT_YAML_SEQ) {
-        for (int i = 0; i < n->n; i++) lt_buf_printf(&v, "%s%s", i ? ", " : "", n->child[i]->text ? n->child[i]->text : "");
-    } else {
-        lt_buf_puts(&v, n->text ? n->text : "");
-    }
-    struct lt_flat_item *item = lt_realloc(out->item, (size_t)(out->n + 1) * sizeof(*item));
-    if (item) out->item = item;
-    struct lt_flat_item it = {lt_strdup(prefix), lt_buf_take(&v)};
-    if (!item || !it.key || !it.value) {
-        lt_free(it.key);
-        lt_free(it.value);
-        return lt_fail(e, LT_ENOMEM, "experiment");
-    }
-    out->item[out->n++] = it;
-    return LT_OK;
-}
-
-lt_status lt_experiment_flatten(const struct lt_experiment *x, struct lt_flat *out, struct lt_err *e)
-{
-    struct lt_yaml *root = NULL;
-    struct lt_flat f = {0};
-    lt_status s = lt_yaml_parse(x->path, x->resolved, strlen(x->resolved), &root, e);
-    if (!s) s = flatten(root, "", &f, e);
-    lt_yaml_free(root);
-    if (s) {
-        lt_flat_release(&f);
-        return s;
-    }
-    *out = f;
-    return LT_OK;
 }

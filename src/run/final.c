@@ -4,10 +4,13 @@
 
 #include <string.h>
 
-struct job { struct lt_run *r; struct lt_final_row *row; const struct lt_data *test; };
+struct job {
+    struct lt_run *r;
+    struct lt_final_row *row;
+    const struct lt_data *test;
+};
 
-static lt_status evaluate_row(void *arg, int64_t i, void *out, struct lt_err *e)
-{
+static lt_status evaluate_row(void *arg, int64_t i, void *out, struct lt_err *e) {
     struct job *j = arg;
     struct lt_run *r = j->r;
     struct lt_final_row row = j->row[i];
@@ -28,8 +31,7 @@ static lt_status evaluate_row(void *arg, int64_t i, void *out, struct lt_err *e)
     return s;
 }
 
-lt_status lt_final_evaluate(struct lt_run *r, struct lt_final_row *row, int n, struct lt_err *e)
-{
+lt_status lt_final_evaluate(struct lt_run *r, struct lt_final_row *row, int n, struct lt_err *e) {
     struct lt_data_set *test = NULL;
     struct lt_final_row got[LT_FINAL_MAX];
     lt_status s = lt_data_load_test(&r->x->data, r->x->seed, r->data, &test, e);

@@ -1,6 +1,7 @@
 /*
- * Room: run. See peaks.h. Compute: a pointwise convolution that stays in cache (256 channels, 14x14), through the backend that training uses: the rate of dense
- * f32 arithmetic that can be had here. Memory: a triad a = b + s*c over 64 MiB a thread, counted as three streams (McCalpin, STREAM, 1995).
+ * Room: run. See peaks.h. Compute: a pointwise convolution that stays in cache (256 channels, 14x14), through the
+ * backend that training uses: the rate of dense f32 arithmetic that can be had here. Memory: a triad a = b + s*c over
+ * 64 MiB a thread, counted as three streams (McCalpin, STREAM, 1995).
  */
 #include "run/peaks.h"
 #include "lathe/mem.h"
@@ -11,10 +12,14 @@
 
 enum { CHANNELS = 256, SIDE = 14, BATCH = 8, TRIAD = (64 << 20) / (3 * (int)sizeof(float)) };
 
-struct probe { pthread_t thread; double seconds, flops, bytes_s; lt_status status; struct lt_err err; };
+struct probe {
+    pthread_t thread;
+    double seconds, flops, bytes_s;
+    lt_status status;
+    struct lt_err err;
+};
 
-static lt_status pointwise(struct lt_graph **out, struct lt_err *e)
-{
+static lt_status pointwise(struct lt_graph **out, struct lt_err *e) {
     struct lt_graph *g = NULL;
     lt_status s = lt_graph_new("peak", &g, e);
     if (s) return s;
@@ -29,8 +34,7 @@ static lt_status pointwise(struct lt_graph **out, struct lt_err *e)
     return LT_OK;
 }
 
-static lt_status compute_peak(double seconds, double *flops, struct lt_err *e)
-{
+static lt_status compute_peak(double seconds, double *flops, struct lt_err *e) {
     struct lt_graph *g = NULL;
     struct lt_weights *w = NULL;
     struct lt_backend *b = NULL;
@@ -59,8 +63,7 @@ static lt_status compute_peak(double seconds, double *flops, struct lt_err *e)
     return s;
 }
 
-static lt_status memory_peak(double seconds, double *bytes_s, struct lt_err *e)
-{
+static lt_status memory_peak(double seconds, double *bytes_s, struct lt_err *e) {
     float *v = lt_calloc((size_t)TRIAD * 3, sizeof(*v));
     if (!v) return lt_fail(e, LT_ENOMEM, "peak");
     float *restrict a = v;
@@ -78,16 +81,14 @@ static lt_status memory_peak(double seconds, double *bytes_s, struct lt_err *e)
     return LT_OK;
 }
 
-static void *probe_main(void *arg)
-{
+static void *probe_main(void *arg) {
     struct probe *p = arg;
     p->status = compute_peak(p->seconds, &p->flops, &p->err);
     if (!p->status) p->status = memory_peak(p->seconds, &p->bytes_s, &p->err);
     return NULL;
 }
 
-lt_status lt_machine_peaks(int threads, double seconds, struct lt_peaks *out, struct lt_err *e)
-{
+lt_status lt_machine_peaks(int threads, double seconds, struct lt_peaks *out, struct lt_err *e) {
     struct probe *p = lt_calloc((size_t)threads, sizeof(*p));
     struct lt_peaks sum = {0};
     int started = 0;

@@ -1,5 +1,6 @@
 /*
- * Run room: report.html out of summary.json. The page itself is report_page.html, compiled in; this file only fills its two places:
+ * Run room: report.html out of summary.json. The page itself is report_page.html, compiled in; this file only fills its
+ * two places:
  * @DATA@ with the summary and @CHARTJS@ with the text of Chart.js (found where configure or the distribution put it).
  */
 #include "config.h"
@@ -15,7 +16,8 @@
 
 enum { MAX_SUMMARY_BYTES = 64 << 20, MAX_LIBRARY_BYTES = 4 << 20 };
 
-/* Inside <script> only "</" can end the element early; "<\/" is the same string to JSON. "<!--" would open a comment state. */
+/* Inside <script> only "</" can end the element early; "<\/" is the same string to JSON. "<!--" would open a comment
+ * state. */
 static void add_script_safe(struct lt_buf *out, const char *s, size_t n) {
     size_t from = 0;
     for (size_t i = 0; i + 1 < n; i++) {

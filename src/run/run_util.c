@@ -9,16 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-lt_status lt_run_check_stop(struct lt_run *r, struct lt_err *e)
-{
+lt_status lt_run_check_stop(struct lt_run *r, struct lt_err *e) {
     bool stop = false;
     lt_status s = lt_comm_or(r->comm, lt_ui_stop(r->ui), &stop, e);
     if (s) return s;
-    return stop ? lt_fail(e, LT_EINTR, "stopped; everything finished is in %s, and the same command continues", lt_store_dir(r->store)) : LT_OK;
+    return stop ? lt_fail(e, LT_EINTR, "stopped; everything finished is in %s, and the same command continues",
+                          lt_store_dir(r->store))
+                : LT_OK;
 }
 
-char *lt_run_arch_text(const struct lt_space *s, const struct lt_arch *a)
-{
+char *lt_run_arch_text(const struct lt_space *s, const struct lt_arch *a) {
     struct lt_buf b = LT_BUF_INIT;
     lt_arch_print(s, a, &b);
     if (b.failed) {
@@ -28,14 +28,13 @@ char *lt_run_arch_text(const struct lt_space *s, const struct lt_arch *a)
     return lt_buf_take(&b);
 }
 
-static void set(struct lt_scores *s, enum lt_score k, double v)
-{
+static void set(struct lt_scores *s, enum lt_score k, double v) {
     s->v[k] = v;
     s->have[k] = true;
 }
 
-lt_status lt_run_cheap_scores(const struct lt_space *space, const struct lt_predictor *p, const struct lt_arch *a, int n, struct lt_scores *out, struct lt_err *e)
-{
+lt_status lt_run_cheap_scores(const struct lt_space *space, const struct lt_predictor *p, const struct lt_arch *a,
+                              int n, struct lt_scores *out, struct lt_err *e) {
     double *mean = NULL;
     lt_status s = LT_OK;
     if (p && n > 0) {
@@ -60,8 +59,7 @@ out:
     return s;
 }
 
-int lt_run_measure_set(const struct lt_space *s, uint64_t seed, int n, struct lt_arch *out)
-{
+int lt_run_measure_set(const struct lt_space *s, uint64_t seed, int n, struct lt_arch *out) {
     int k = 0;
     lt_space_largest(s, &out[k++]);
     if (k < n) {
@@ -80,8 +78,7 @@ int lt_run_measure_set(const struct lt_space *s, uint64_t seed, int n, struct lt
     return k;
 }
 
-lt_status lt_run_device(struct lt_run *r, struct lt_err *e)
-{
+lt_status lt_run_device(struct lt_run *r, struct lt_err *e) {
     const struct lt_json *rec = lt_store_find(r->store, "device", NULL);
     struct lt_buf b = LT_BUF_INIT;
     struct lt_jw w;
@@ -94,7 +91,9 @@ lt_status lt_run_device(struct lt_run *r, struct lt_err *e)
     if (rec) {
         if ((s = lt_json_str(rec, "hash", &was, e))) return s;
         if (!strcmp(was, now)) return LT_OK;
-        return lt_fail(e, LT_EIO, "%s: its measurements were made on another device or machine (%s, here %s); continue there, choose another folder (-o), or start again (--force)",
+        return lt_fail(e, LT_EIO,
+                       "%s: its measurements were made on another device or machine (%s, here %s); continue there, "
+                       "choose another folder (-o), or start again (--force)",
                        lt_store_dir(r->store), was, now);
     }
     lt_record_begin(&w, &b, "device", NULL);
@@ -107,8 +106,8 @@ lt_status lt_run_device(struct lt_run *r, struct lt_err *e)
     return s;
 }
 
-lt_status lt_run_measure(struct lt_run *r, const struct lt_graph *g, const struct lt_plan *plan, struct lt_jw *w, struct lt_measurement *m, struct lt_err *e)
-{
+lt_status lt_run_measure(struct lt_run *r, const struct lt_graph *g, const struct lt_plan *plan, struct lt_jw *w,
+                         struct lt_measurement *m, struct lt_err *e) {
     lt_status s = lt_device_measure(r->device, g, plan, NULL, m, e);
     if (s) return s;
     lt_jw_key(w, "measurement");
@@ -120,8 +119,7 @@ lt_status lt_run_measure(struct lt_run *r, const struct lt_graph *g, const struc
     return LT_OK;
 }
 
-lt_status lt_measured_read(const struct lt_json *record, struct lt_measured *out, struct lt_err *e)
-{
+lt_status lt_measured_read(const struct lt_json *record, struct lt_measured *out, struct lt_err *e) {
     const struct lt_json *m = lt_json_get(record, "measurement"), *ci = m ? lt_json_get(m, "ci") : NULL;
     const char *status;
     struct lt_measured v = {.lo_s = NAN, .hi_s = NAN};
@@ -137,44 +135,41 @@ lt_status lt_measured_read(const struct lt_json *record, struct lt_measured *out
     return LT_OK;
 }
 
-void lt_scores_write(struct lt_jw *w, const struct lt_scores *s)
-{
+void lt_scores_write(struct lt_jw *w, const struct lt_scores *s) {
     lt_jw_obj(w);
     for (int i = 0; i < LT_N_SCORES; i++)
         if (s->have[i]) lt_jw_knum(w, lt_score_name((enum lt_score)i), s->v[i]);
     lt_jw_obj_end(w);
 }
 
-void lt_scores_read(const struct lt_json *obj, struct lt_scores *s)
-{
+void lt_scores_read(const struct lt_json *obj, struct lt_scores *s) {
     for (int i = 0; obj && i < LT_N_SCORES; i++) {
         const struct lt_json *n = lt_json_get(obj, lt_score_name((enum lt_score)i));
         if (n && n->kind == LT_JSON_NUM) set(s, (enum lt_score)i, n->num);
     }
 }
 
-double lt_json_num_or(const struct lt_json *obj, const char *key, double dflt)
-{
+double lt_json_num_or(const struct lt_json *obj, const char *key, double dflt) {
     const struct lt_json *n = obj ? lt_json_get(obj, key) : NULL;
     return n && n->kind == LT_JSON_NUM ? n->num : dflt;
 }
 
-void lt_front_goal(const struct lt_goal *g, struct lt_goal *out)
-{
+void lt_front_goal(const struct lt_goal *g, struct lt_goal *out) {
     *out = *g;
     if (g->n_objectives > 1) return;
     for (int i = 0; i < g->n_constraints; i++) {
         bool there = false;
         for (int k = 0; k < out->n_objectives; k++) there = there || out->objective[k].score == g->constraint[i].score;
-        if (!there) out->objective[out->n_objectives++] = (struct lt_objective){g->constraint[i].score, !isfinite(g->constraint[i].max)};
+        if (!there)
+            out->objective[out->n_objectives++] =
+                (struct lt_objective){g->constraint[i].score, !isfinite(g->constraint[i].max)};
     }
     /* without any constraint on it, latency is still what the other axis is for */
     if (out->n_objectives == 1 && out->objective[0].score != LT_SCORE_LATENCY_MS)
         out->objective[out->n_objectives++] = (struct lt_objective){LT_SCORE_LATENCY_MS, false};
 }
 
-lt_status lt_run_candidates(const struct lt_run *r, struct lt_candidate **out, int *n, struct lt_err *e)
-{
+lt_status lt_run_candidates(const struct lt_run *r, struct lt_candidate **out, int *n, struct lt_err *e) {
     int count = 0, total = lt_store_count(r->store);
     struct lt_candidate *c = lt_calloc((size_t)total + 1, sizeof(*c));
     if (!c) return lt_fail(e, LT_ENOMEM, "candidates");
@@ -183,12 +178,14 @@ lt_status lt_run_candidates(const struct lt_run *r, struct lt_candidate **out, i
         const char *type, *status;
         lt_status s;
         if (lt_json_str(rec, "type", &type, NULL) || strcmp(type, "eval")) continue;
-        if ((s = lt_json_str(rec, "arch", &c[count].text, e)) || (s = lt_arch_parse(r->x->space, c[count].text, &c[count].arch, e))) {
+        if ((s = lt_json_str(rec, "arch", &c[count].text, e)) ||
+            (s = lt_arch_parse(r->x->space, c[count].text, &c[count].arch, e))) {
             lt_free(c);
             return s;
         }
         lt_scores_read(lt_json_get(rec, "scores"), &c[count].scores);
-        if (!lt_json_str(rec, "status", &status, NULL) && strcmp(status, lt_status_name(LT_OK))) c[count].scores.status = LT_EFAIL;
+        if (!lt_json_str(rec, "status", &status, NULL) && strcmp(status, lt_status_name(LT_OK)))
+            c[count].scores.status = LT_EFAIL;
         count++;
     }
     *out = c;
@@ -196,19 +193,19 @@ lt_status lt_run_candidates(const struct lt_run *r, struct lt_candidate **out, i
     return LT_OK;
 }
 
-lt_status lt_run_subnet(struct lt_run *r, const struct lt_arch *a, struct lt_graph **g, struct lt_weights **w, struct lt_err *e)
-{
+lt_status lt_run_subnet(struct lt_run *r, const struct lt_arch *a, struct lt_graph **g, struct lt_weights **w,
+                        struct lt_err *e) {
     struct lt_graph *raw = NULL;
     struct lt_weights *raw_w = NULL;
-    lt_status s = lt_supernet_subnet(r->supernet, r->backend, a, lt_data_train(r->data), (int)r->x->train.calib_images, r->x->seed, &raw, &raw_w, e);
+    lt_status s = lt_supernet_subnet(r->supernet, r->backend, a, lt_data_train(r->data), (int)r->x->train.calib_images,
+                                     r->x->seed, &raw, &raw_w, e);
     if (!s) s = lt_graph_fold_bn(raw, raw_w, g, w, e);
     lt_weights_free(raw_w);
     lt_graph_free(raw);
     return s;
 }
 
-lt_status lt_run_chosen(const struct lt_run *r, struct lt_arch *out, const char **text, struct lt_err *e)
-{
+lt_status lt_run_chosen(const struct lt_run *r, struct lt_arch *out, const char **text, struct lt_err *e) {
     const struct lt_json *rec = lt_store_find(r->store, "chosen", NULL);
     lt_status s;
     if (!rec) return lt_fail(e, LT_EFAIL, "%s: no architecture has been chosen yet", lt_store_dir(r->store));
@@ -216,8 +213,7 @@ lt_status lt_run_chosen(const struct lt_run *r, struct lt_arch *out, const char 
     return lt_arch_parse(r->x->space, *text, out, e);
 }
 
-void lt_plan_json(const struct lt_plan *p, struct lt_jw *w)
-{
+void lt_plan_json(const struct lt_plan *p, struct lt_jw *w) {
     lt_jw_obj(w);
     lt_jw_kint(w, "weight_qmax", p->weight_qmax);
     lt_jw_kint(w, "n_nodes", p->n_nodes);
@@ -240,26 +236,32 @@ void lt_plan_json(const struct lt_plan *p, struct lt_jw *w)
     lt_jw_obj_end(w);
 }
 
-lt_status lt_plan_read(const struct lt_json *obj, const struct lt_graph *folded, struct lt_plan **out, struct lt_err *e)
-{
+lt_status lt_plan_read(const struct lt_json *obj, const struct lt_graph *folded, struct lt_plan **out,
+                       struct lt_err *e) {
     const struct lt_json *int8 = lt_json_get(obj, "int8"), *scale = lt_json_get(obj, "scale");
     struct lt_plan *p = NULL;
     double n;
     lt_status s = lt_json_num(obj, "n_nodes", &n, e);
     if (s) return s;
-    if ((int)n != folded->n_nodes || !int8 || !scale) return lt_fail(e, LT_EIO, "the recorded plan is for a network of %d operators, not %d", (int)n, folded->n_nodes);
+    if ((int)n != folded->n_nodes || !int8 || !scale)
+        return lt_fail(e, LT_EIO, "the recorded plan is for a network of %d operators, not %d", (int)n,
+                       folded->n_nodes);
     if ((s = lt_plan_new(folded, &p, e))) return s;
     p->weight_qmax = (int)lt_json_num_or(obj, "weight_qmax", 127);
     for (int i = 0; i < int8->n && !s; i++) {
         double k = int8->child[i]->num;
-        if (!(k >= 0 && k < p->n_nodes)) s = lt_fail(e, LT_EIO, "the recorded plan names operator %g", k);
-        else p->is_int8[(int)k] = 1;
+        if (!(k >= 0 && k < p->n_nodes))
+            s = lt_fail(e, LT_EIO, "the recorded plan names operator %g", k);
+        else
+            p->is_int8[(int)k] = 1;
     }
     for (int i = 0; i < scale->n && !s; i++) {
         double k = lt_json_num_or(scale->child[i], "node", -1);
         const struct lt_json *sign = lt_json_get(scale->child[i], "signed");
-        if (!(k >= 0 && k < p->n_nodes)) s = lt_fail(e, LT_EIO, "the recorded plan names operator %g", k);
-        else p->out[(int)k] = (struct lt_qparam){(float)lt_json_num_or(scale->child[i], "scale", 0), sign && sign->b};
+        if (!(k >= 0 && k < p->n_nodes))
+            s = lt_fail(e, LT_EIO, "the recorded plan names operator %g", k);
+        else
+            p->out[(int)k] = (struct lt_qparam){(float)lt_json_num_or(scale->child[i], "scale", 0), sign && sign->b};
     }
     if (s) {
         lt_plan_free(p);
@@ -269,13 +271,14 @@ lt_status lt_plan_read(const struct lt_json *obj, const struct lt_graph *folded,
     return LT_OK;
 }
 
-lt_status lt_run_deployed_plan(const struct lt_run *r, const struct lt_graph *folded, struct lt_plan **out, struct lt_err *e)
-{
+lt_status lt_run_deployed_plan(const struct lt_run *r, const struct lt_graph *folded, struct lt_plan **out,
+                               struct lt_err *e) {
     struct lt_arch a;
     const char *text;
     lt_status s = lt_run_chosen(r, &a, &text, e);
     if (s) return s;
-    const struct lt_json *rec = lt_store_find(r->store, "quantize", text), *kept = rec ? lt_json_get(rec, "kept") : NULL;
+    const struct lt_json *rec = lt_store_find(r->store, "quantize", text),
+                         *kept = rec ? lt_json_get(rec, "kept") : NULL;
     *out = NULL;
     if (!kept || !kept->b) return LT_OK;
     return lt_plan_read(lt_json_get(rec, "plan"), folded, out, e);

@@ -1,4 +1,5 @@
-/* Room: run. Stage deploy: the bundle of the chosen network, and its comparison with ONNX Runtime where that is installed. Rank 0. */
+/* Room: run. Stage deploy: the bundle of the chosen network, and its comparison with ONNX Runtime where that is
+ * installed. Rank 0. */
 #include "run/stages.h"
 #include "lathe/cost.h"
 #include "lathe/deploy.h"
@@ -11,9 +12,9 @@
 enum { SAMPLES = 16, FORMAT_NONE = 1 };
 
 /* Logits of the first validation images, for whoever checks the file. */
-static lt_status sample_logits(struct lt_run *r, const struct lt_graph *g, const struct lt_weights *w, const struct lt_plan *plan, int res, float **x, float **logits, int *n,
-                               struct lt_err *e)
-{
+static lt_status sample_logits(struct lt_run *r, const struct lt_graph *g, const struct lt_weights *w,
+                               const struct lt_plan *plan, int res, float **x, float **logits, int *n,
+                               struct lt_err *e) {
     const struct lt_data *val = lt_data_validation(r->data);
     struct lt_session *ses = NULL;
     int32_t item[SAMPLES];
@@ -26,7 +27,8 @@ static lt_status sample_logits(struct lt_run *r, const struct lt_graph *g, const
     *logits = lt_calloc((size_t)k * (size_t)classes, sizeof(float));
     if (!*x || !*logits) return lt_fail(e, LT_ENOMEM, "deployment samples");
     lt_data_batch(val, item, k, res, NULL, *x, label);
-    s = lt_session_new(r->backend, g, &(struct lt_session_opt){.kind = LT_SESSION_INFER, .batch = k, .plan = plan}, &ses, e);
+    s = lt_session_new(r->backend, g, &(struct lt_session_opt){.kind = LT_SESSION_INFER, .batch = k, .plan = plan},
+                       &ses, e);
     if (!s) s = lt_session_weights(ses, w, e);
     if (!s) s = lt_session_forward(ses, *x, k, LT_BN_RUNNING, *logits, e);
     lt_session_free(ses);
@@ -35,8 +37,7 @@ static lt_status sample_logits(struct lt_run *r, const struct lt_graph *g, const
 }
 
 /* Why each layer has its precision, by node; borrowed texts. */
-static void read_reasons(const struct lt_json *quantize, const char **reason, int n_nodes)
-{
+static void read_reasons(const struct lt_json *quantize, const char **reason, int n_nodes) {
     const struct lt_json *l = quantize ? lt_json_get(quantize, "layers") : NULL;
     for (int i = 0; l && i < l->n; i++) {
         double node = lt_json_num_or(l->child[i], "node", -1);
@@ -45,8 +46,7 @@ static void read_reasons(const struct lt_json *quantize, const char **reason, in
     }
 }
 
-static const struct lt_json *final_row(const struct lt_run *r, const char *role)
-{
+static const struct lt_json *final_row(const struct lt_run *r, const char *role) {
     const struct lt_json *rec = lt_store_find(r->store, "final", NULL), *rows = rec ? lt_json_get(rec, "rows") : NULL;
     const char *is;
     for (int i = 0; rows && i < rows->n; i++)
@@ -54,8 +54,7 @@ static const struct lt_json *final_row(const struct lt_run *r, const char *role)
     return NULL;
 }
 
-static lt_status write_bundle(struct lt_run *r, const char *dir, struct lt_err *e)
-{
+static lt_status write_bundle(struct lt_run *r, const char *dir, struct lt_err *e) {
     struct lt_graph *g = NULL;
     struct lt_weights *w = NULL;
     struct lt_plan *plan = NULL;
@@ -80,8 +79,9 @@ static lt_status write_bundle(struct lt_run *r, const char *dir, struct lt_err *
         s = lt_fail(e, LT_ENOMEM, "deployment");
         goto out;
     }
-    const struct lt_json *q = lt_store_find(r->store, "quantize", text), *v = lt_store_find(r->store, "verify", text), *dep = final_row(r, "deployed"),
-                         *chosen = final_row(r, "chosen"), *eval = lt_store_find(r->store, "eval", text);
+    const struct lt_json *q = lt_store_find(r->store, "quantize", text), *v = lt_store_find(r->store, "verify", text),
+                         *dep = final_row(r, "deployed"), *chosen = final_row(r, "chosen"),
+                         *eval = lt_store_find(r->store, "eval", text);
     read_reasons(q, reason, g->n_nodes);
     if ((s = lt_measured_read(v, &f32, e)) || (s = lt_measured_read(plan ? q : v, &m, e))) goto out;
     lt_jw_init(&jw, &device);
@@ -93,14 +93,30 @@ static lt_status write_bundle(struct lt_run *r, const char *dir, struct lt_err *
         mean[i] = (double)train->mean[i];
         sd[i] = (double)train->sd[i];
     }
-    struct lt_deploy_info info = {
-        .arch = text, .space = lt_space_name(r->x->space), .data = r->x->data.dir && r->x->data.dir[0] ? r->x->data.dir : "synthetic", .experiment = r->x->name,
-        .device_json = device.data, .runtime = runtime.data, .seed = r->x->seed, .accuracy_test = lt_json_num_or(dep, "accuracy", NAN),
-        .accuracy_f32_test = lt_json_num_or(chosen ? chosen : dep, "accuracy", NAN), .accuracy_validation = lt_json_num_or(dep, "accuracy_validation", NAN),
-        .predicted_ms = 1e3 * lt_json_num_or(v, "predicted_s", NAN), .measured_ms = 1e3 * m.median_s, .measured_lo_ms = 1e3 * m.lo_s, .measured_hi_ms = 1e3 * m.hi_s,
-        .f32_measured_ms = 1e3 * f32.median_s, .size_bytes = (double)cost.size_bytes, .n_samples = n, .mean = mean, .sd = sd, .channels = train->channels, .resolution = res,
-        .reason = reason};
-    if (isnan(info.accuracy_validation)) info.accuracy_validation = lt_json_num_or(eval ? lt_json_get(eval, "scores") : NULL, "accuracy", NAN);
+    struct lt_deploy_info info = {.arch = text,
+                                  .space = lt_space_name(r->x->space),
+                                  .data = r->x->data.dir && r->x->data.dir[0] ? r->x->data.dir : "synthetic",
+                                  .experiment = r->x->name,
+                                  .device_json = device.data,
+                                  .runtime = runtime.data,
+                                  .seed = r->x->seed,
+                                  .accuracy_test = lt_json_num_or(dep, "accuracy", NAN),
+                                  .accuracy_f32_test = lt_json_num_or(chosen ? chosen : dep, "accuracy", NAN),
+                                  .accuracy_validation = lt_json_num_or(dep, "accuracy_validation", NAN),
+                                  .predicted_ms = 1e3 * lt_json_num_or(v, "predicted_s", NAN),
+                                  .measured_ms = 1e3 * m.median_s,
+                                  .measured_lo_ms = 1e3 * m.lo_s,
+                                  .measured_hi_ms = 1e3 * m.hi_s,
+                                  .f32_measured_ms = 1e3 * f32.median_s,
+                                  .size_bytes = (double)cost.size_bytes,
+                                  .n_samples = n,
+                                  .mean = mean,
+                                  .sd = sd,
+                                  .channels = train->channels,
+                                  .resolution = res,
+                                  .reason = reason};
+    if (isnan(info.accuracy_validation))
+        info.accuracy_validation = lt_json_num_or(eval ? lt_json_get(eval, "scores") : NULL, "accuracy", NAN);
     s = lt_deploy_write(dir, g, w, plan, &info, x, logits, n, e);
 out:
     lt_free(reason);
@@ -114,8 +130,7 @@ out:
     return s;
 }
 
-static lt_status deploy(struct lt_run *r, struct lt_err *e)
-{
+static lt_status deploy(struct lt_run *r, struct lt_err *e) {
     struct lt_buf b = LT_BUF_INIT;
     struct lt_err why = {0};
     struct lt_jw w;
@@ -136,7 +151,9 @@ static lt_status deploy(struct lt_run *r, struct lt_err *e)
         } else if (s) {
             lt_fail(e, s, "%s", why.msg);
         } else {
-            lt_ui_say(r->ui, LT_UI_INFO, "ONNX Runtime gives the same answers: largest difference %.2e, %.1f %% of classes equal", diff, 100 * agree);
+            lt_ui_say(r->ui, LT_UI_INFO,
+                      "ONNX Runtime gives the same answers: largest difference %.2e, %.1f %% of classes equal", diff,
+                      100 * agree);
         }
     } else if (!s) {
         snprintf(why.msg, sizeof(why.msg), "not asked for");
@@ -157,8 +174,7 @@ static lt_status deploy(struct lt_run *r, struct lt_err *e)
     return s;
 }
 
-lt_status lt_stage_deploy(struct lt_run *r, struct lt_err *e)
-{
+lt_status lt_stage_deploy(struct lt_run *r, struct lt_err *e) {
     lt_status s = LT_OK;
     if (r->x->deploy.format == FORMAT_NONE || lt_store_find(r->store, "deploy", NULL)) return LT_OK;
     if (r->comm->rank == 0) s = deploy(r, e);

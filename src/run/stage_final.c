@@ -1,4 +1,5 @@
-/* Room: run. Stage final: the table of the run, with accuracies on the test part and latencies as they were measured. */
+/* Room: run. Stage final: the table of the run, with accuracies on the test part and latencies as they were measured.
+ */
 #include "run/final.h"
 #include "lathe/cost.h"
 #include "lathe/mem.h"
@@ -7,15 +8,14 @@
 #include <string.h>
 
 /* Where the latency of a row was measured, and what was predicted. */
-static const struct lt_json *measured_in(const struct lt_run *r, const struct lt_final_row *row, const char *text)
-{
+static const struct lt_json *measured_in(const struct lt_run *r, const struct lt_final_row *row, const char *text) {
     if (row->quantized) return lt_store_find(r->store, "quantize", text);
-    if (!strcmp(row->role, "largest") || !strcmp(row->role, "smallest")) return lt_store_find(r->store, "measure", text);
+    if (!strcmp(row->role, "largest") || !strcmp(row->role, "smallest"))
+        return lt_store_find(r->store, "measure", text);
     return lt_store_find(r->store, "verify", text);
 }
 
-static lt_status write_row(struct lt_run *r, const struct lt_final_row *row, struct lt_jw *w, struct lt_err *e)
-{
+static lt_status write_row(struct lt_run *r, const struct lt_final_row *row, struct lt_jw *w, struct lt_err *e) {
     struct lt_scores cheap;
     struct lt_measured m = {NAN, NAN, NAN, false};
     char *text = lt_run_arch_text(r->x->space, &row->arch);
@@ -46,9 +46,9 @@ out:
     return s;
 }
 
-lt_status lt_stage_final(struct lt_run *r, struct lt_err *e)
-{
-    struct lt_final_row row[LT_FINAL_MAX] = {{.role = "largest", .text = "largest, f32"}, {.role = "smallest", .text = "smallest, f32"}};
+lt_status lt_stage_final(struct lt_run *r, struct lt_err *e) {
+    struct lt_final_row row[LT_FINAL_MAX] = {{.role = "largest", .text = "largest, f32"},
+                                             {.role = "smallest", .text = "smallest, f32"}};
     struct lt_buf b = LT_BUF_INIT;
     struct lt_jw w;
     const char *text;
@@ -63,7 +63,8 @@ lt_status lt_stage_final(struct lt_run *r, struct lt_err *e)
     const struct lt_json *q = lt_store_find(r->store, "quantize", text), *kept = q ? lt_json_get(q, "kept") : NULL;
     if (kept && kept->b) {
         row[n++] = (struct lt_final_row){.role = "chosen", .text = "chosen, f32", .arch = chosen};
-        row[n++] = (struct lt_final_row){.role = "deployed", .text = "deployed, quantized", .arch = chosen, .quantized = true};
+        row[n++] =
+            (struct lt_final_row){.role = "deployed", .text = "deployed, quantized", .arch = chosen, .quantized = true};
     } else {
         row[n++] = (struct lt_final_row){.role = "deployed", .text = "deployed, f32", .arch = chosen};
     }

@@ -1,14 +1,15 @@
 /*
- * Room: run. Stage measure: latencies of a set of subnetworks on the device, the largest and the smallest among them. Rank 0 measures, the other ranks sleep,
- * so that the machine is quiet. One record a measurement: a stopped run goes on with the next.
+ * Room: run. Stage measure: latencies of a set of subnetworks on the device, the largest and the smallest among them.
+ * Rank 0 measures, the other ranks sleep, so that the machine is quiet. One record a measurement: a stopped run goes on
+ * with the next.
  */
 #include "run/stages.h"
 #include "lathe/mem.h"
 
 #include <stdio.h>
 
-static lt_status measure_one(struct lt_run *r, const struct lt_arch *a, const char *text, int item, struct lt_buf *b, struct lt_err *e)
-{
+static lt_status measure_one(struct lt_run *r, const struct lt_arch *a, const char *text, int item, struct lt_buf *b,
+                             struct lt_err *e) {
     struct lt_graph *g = NULL;
     struct lt_measurement m = {0};
     struct lt_jw w;
@@ -28,8 +29,7 @@ out:
     return s;
 }
 
-lt_status lt_stage_measure(struct lt_run *r, struct lt_err *e)
-{
+lt_status lt_stage_measure(struct lt_run *r, struct lt_err *e) {
     int n = (int)r->x->predict.samples;
     struct lt_arch *a = lt_calloc((size_t)n, sizeof(*a));
     struct lt_buf b = LT_BUF_INIT;

@@ -1,6 +1,7 @@
 /*
- * Room: run. Stage quantize: the chosen network, layer by layer int8 or f32. What int8 gains at each layer is measured on the device; sensitivity and real evaluations decide how
- * many layers may use it; and the quantized network is deployed only when it is measured to be faster and inside the budget.
+ * Room: run. Stage quantize: the chosen network, layer by layer int8 or f32. What int8 gains at each layer is measured
+ * on the device; sensitivity and real evaluations decide how many layers may use it; and the quantized network is
+ * deployed only when it is measured to be faster and inside the budget.
  */
 #include "run/stages.h"
 #include "lathe/cost.h"
@@ -10,14 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_layer(const struct lt_node *n)
-{
-    return n->op == LT_OP_CONV || n->op == LT_OP_LINEAR;
-}
+static bool is_layer(const struct lt_node *n) { return n->op == LT_OP_CONV || n->op == LT_OP_LINEAR; }
 
 /* Every layer in int8 that the device has, with the activation scales that this needs. */
-static lt_status all_int8(struct lt_run *r, const struct lt_quant_job *job, struct lt_plan **out, struct lt_err *e)
-{
+static lt_status all_int8(struct lt_run *r, const struct lt_quant_job *job, struct lt_plan **out, struct lt_err *e) {
     struct lt_plan *p = NULL;
     lt_status s = lt_plan_new(job->graph, &p, e);
     if (s) return s;
@@ -35,27 +32,30 @@ static lt_status all_int8(struct lt_run *r, const struct lt_quant_job *job, stru
 }
 
 /* Adds the time of a conversion in equal parts to the int8 layers that read the tensor. */
-static void share_conversion(const struct lt_graph *g, const struct lt_plan *p, const struct lt_unit_time *u, double *int8_s)
-{
+static void share_conversion(const struct lt_graph *g, const struct lt_plan *p, const struct lt_unit_time *u,
+                             double *int8_s) {
     int readers = 0;
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 0; i < g->n_nodes; i++) {
             if (!p->is_int8[i] || (g->node[i].in[0] != u->node && g->node[i].in[0] != u->last)) continue;
-            if (pass) int8_s[i] += u->median_s / readers;
-            else readers++;
+            if (pass)
+                int8_s[i] += u->median_s / readers;
+            else
+                readers++;
         }
         if (!readers) return;
     }
 }
 
 /* Times of each layer in f32 and in int8, in the network. */
-static lt_status measure_gains(struct lt_run *r, const struct lt_quant_job *job, struct lt_quant_gain **out, int *n_out, struct lt_err *e)
-{
+static lt_status measure_gains(struct lt_run *r, const struct lt_quant_job *job, struct lt_quant_gain **out, int *n_out,
+                               struct lt_err *e) {
     const struct lt_graph *g = job->graph;
     struct lt_unit_time *f = NULL, *q = NULL;
     struct lt_plan *plan = NULL;
     struct lt_quant_gain *gain = lt_calloc((size_t)g->n_nodes, sizeof(*gain));
-    double *time = lt_calloc((size_t)g->n_nodes * 2, sizeof(*time)), *f32_s = time, *int8_s = time ? time + g->n_nodes : NULL;
+    double *time = lt_calloc((size_t)g->n_nodes * 2, sizeof(*time)), *f32_s = time,
+           *int8_s = time ? time + g->n_nodes : NULL;
     int nf = 0, nq = 0, n = 0;
     lt_status s = gain && time ? LT_OK : lt_fail(e, LT_ENOMEM, "layer times");
     if (!s) s = all_int8(r, job, &plan, e);
@@ -65,13 +65,16 @@ static lt_status measure_gains(struct lt_run *r, const struct lt_quant_job *job,
     for (int i = 0; i < nf; i++)
         if (f[i].kind == LT_UNIT_OP) f32_s[f[i].node] += f[i].median_s;
     for (int i = 0; i < nq; i++) {
-        if (q[i].kind == LT_UNIT_OP) int8_s[q[i].node] += q[i].median_s;
-        else if (q[i].kind == LT_UNIT_QUANTIZE) share_conversion(g, plan, &q[i], int8_s);
+        if (q[i].kind == LT_UNIT_OP)
+            int8_s[q[i].node] += q[i].median_s;
+        else if (q[i].kind == LT_UNIT_QUANTIZE)
+            share_conversion(g, plan, &q[i], int8_s);
     }
     for (int i = 0; i < g->n_nodes; i++) {
         if (!is_layer(&g->node[i]) || !(f32_s[i] > 0) || !(int8_s[i] > 0)) continue;
         /* a layer that the device cannot run in int8 never pays */
-        gain[n++] = (struct lt_quant_gain){.node = i, .f32_s = f32_s[i], .int8_s = plan->is_int8[i] ? int8_s[i] : INFINITY};
+        gain[n++] =
+            (struct lt_quant_gain){.node = i, .f32_s = f32_s[i], .int8_s = plan->is_int8[i] ? int8_s[i] : INFINITY};
     }
     *out = gain;
     *n_out = n;
@@ -85,8 +88,7 @@ out:
     return s;
 }
 
-static lt_status record_units(struct lt_run *r, const struct lt_quant_job *job, const char *text, struct lt_err *e)
-{
+static lt_status record_units(struct lt_run *r, const struct lt_quant_job *job, const char *text, struct lt_err *e) {
     struct lt_quant_gain *gain = NULL;
     struct lt_buf b = LT_BUF_INIT;
     struct lt_err why = {0};
@@ -116,8 +118,8 @@ static lt_status record_units(struct lt_run *r, const struct lt_quant_job *job, 
     return s;
 }
 
-static lt_status read_gains(const struct lt_json *rec, const struct lt_graph *g, struct lt_quant_gain **out, int *n_out, struct lt_err *e)
-{
+static lt_status read_gains(const struct lt_json *rec, const struct lt_graph *g, struct lt_quant_gain **out, int *n_out,
+                            struct lt_err *e) {
     const struct lt_json *list = lt_json_get(rec, "unit");
     struct lt_quant_gain *v;
     if (!list || list->kind != LT_JSON_ARR || !list->n) return LT_OK; /* the device cannot time layers */
@@ -128,22 +130,22 @@ static lt_status read_gains(const struct lt_json *rec, const struct lt_graph *g,
             lt_free(v);
             return lt_fail(e, LT_EIO, "the recorded layer times name operator %g of %d", node, g->n_nodes);
         }
-        v[i] = (struct lt_quant_gain){.node = (int)node, .f32_s = lt_json_num_or(list->child[i], "f32_s", 0), .int8_s = lt_json_num_or(list->child[i], "int8_s", INFINITY)};
+        v[i] = (struct lt_quant_gain){.node = (int)node,
+                                      .f32_s = lt_json_num_or(list->child[i], "f32_s", 0),
+                                      .int8_s = lt_json_num_or(list->child[i], "int8_s", INFINITY)};
     }
     *out = v;
     *n_out = list->n;
     return LT_OK;
 }
 
-static double limit_of(const struct lt_goal *g, enum lt_score score)
-{
+static double limit_of(const struct lt_goal *g, enum lt_score score) {
     for (int i = 0; i < g->n_constraints; i++)
         if (g->constraint[i].score == score) return g->constraint[i].max;
     return INFINITY;
 }
 
-static void write_layers(struct lt_jw *w, const struct lt_graph *g, const struct lt_quant_result *q)
-{
+static void write_layers(struct lt_jw *w, const struct lt_graph *g, const struct lt_quant_result *q) {
     lt_jw_key(w, "layers");
     lt_jw_arr(w);
     for (int i = 0; i < q->n_layers; i++) {
@@ -173,8 +175,7 @@ static void write_layers(struct lt_jw *w, const struct lt_graph *g, const struct
 }
 
 /* Rank 0: searches the precisions, measures what came out, decides whether to keep it. */
-static lt_status quantize(struct lt_run *r, struct lt_quant_job *job, const char *text, struct lt_err *e)
-{
+static lt_status quantize(struct lt_run *r, struct lt_quant_job *job, const char *text, struct lt_err *e) {
     struct lt_quant_result q = {0};
     struct lt_quant_gain *gain = NULL;
     struct lt_measurement m = {0};
@@ -208,13 +209,17 @@ static lt_status quantize(struct lt_run *r, struct lt_quant_job *job, const char
         if ((s = lt_run_measure(r, job->graph, q.plan, &w, &m, e))) goto out;
         double limit = limit_of(&r->goal, LT_SCORE_LATENCY_MS), size = limit_of(&r->goal, LT_SCORE_SIZE_KB);
         kept = m.median_s < f32.median_s && 1e3 * m.hi_s <= limit && (double)cost.size_bytes / 1000 <= size;
-        snprintf(why, sizeof(why), "measured %.4g ms with %d int8 layers, %.4g ms in f32%s", 1e3 * m.median_s, n_int8, 1e3 * f32.median_s,
-                 kept ? "" : m.median_s >= f32.median_s ? ": not faster" : ": outside the budget");
+        snprintf(why, sizeof(why), "measured %.4g ms with %d int8 layers, %.4g ms in f32%s", 1e3 * m.median_s, n_int8,
+                 1e3 * f32.median_s,
+                 kept                         ? ""
+                 : m.median_s >= f32.median_s ? ": not faster"
+                                              : ": outside the budget");
     }
     lt_jw_kbool(&w, "kept", kept);
     lt_jw_kstr(&w, "why", why);
     lt_record_end(&w);
-    lt_ui_say(r->ui, LT_UI_INFO, "quantization %s: %s; validation accuracy %.2f %% (f32 %.2f %%)", kept ? "kept" : "not kept", why, 100 * q.accuracy, 100 * q.f32_accuracy);
+    lt_ui_say(r->ui, LT_UI_INFO, "quantization %s: %s; validation accuracy %.2f %% (f32 %.2f %%)",
+              kept ? "kept" : "not kept", why, 100 * q.accuracy, 100 * q.f32_accuracy);
     s = lt_store_add(r->store, &b, e);
 out:
     lt_measurement_release(&m);
@@ -224,8 +229,7 @@ out:
     return s;
 }
 
-lt_status lt_stage_quantize(struct lt_run *r, struct lt_err *e)
-{
+lt_status lt_stage_quantize(struct lt_run *r, struct lt_err *e) {
     struct lt_arch a;
     struct lt_graph *g = NULL;
     struct lt_weights *weights = NULL;
@@ -234,10 +238,16 @@ lt_status lt_stage_quantize(struct lt_run *r, struct lt_err *e)
     if (s || !r->x->quantize || lt_store_find(r->store, "quantize", text)) return s;
     if ((s = lt_run_check_stop(r, e))) return s;
     if (r->comm->rank == 0) s = lt_run_subnet(r, &a, &g, &weights, e);
-    struct lt_quant_job job = {.graph = g, .weights = weights, .calib = lt_data_train(r->data), .validation = lt_data_validation(r->data), .seed = r->x->seed,
-                               .backend = r->backend, .ui = r->comm->rank == 0 ? r->ui : NULL,
-                               /* without VNNI, u8 times s8 pairs are added in 16 bits, which 7-bit weights cannot overflow */
-                               .weight_qmax = lt_runtime_has_vnni() ? 127 : 63};
+    struct lt_quant_job job = {
+        .graph = g,
+        .weights = weights,
+        .calib = lt_data_train(r->data),
+        .validation = lt_data_validation(r->data),
+        .seed = r->x->seed,
+        .backend = r->backend,
+        .ui = r->comm->rank == 0 ? r->ui : NULL,
+        /* without VNNI, u8 times s8 pairs are added in 16 bits, which 7-bit weights cannot overflow */
+        .weight_qmax = lt_runtime_has_vnni() ? 127 : 63};
     if (!lt_store_find(r->store, "units", text)) {
         if (!s && r->comm->rank == 0) s = record_units(r, &job, text, e);
         if ((s = lt_store_commit(r->store, s, e))) goto out;

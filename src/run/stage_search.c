@@ -1,6 +1,6 @@
 /*
- * Room: run. Stage search: the engine with this run's scores: predicted latency and analytic costs for the searcher's probe, accuracy from the supernet. Ends with the Pareto front of
- * everything evaluated.
+ * Room: run. Stage search: the engine with this run's scores: predicted latency and analytic costs for the searcher's
+ * probe, accuracy from the supernet. Ends with the Pareto front of everything evaluated.
  */
 #include "run/engine.h"
 #include "run/stages.h"
@@ -9,28 +9,25 @@
 #include <stdio.h>
 #include <string.h>
 
-static lt_status cheap(void *arg, const struct lt_arch *a, int n, struct lt_scores *out, struct lt_err *e)
-{
+static lt_status cheap(void *arg, const struct lt_arch *a, int n, struct lt_scores *out, struct lt_err *e) {
     const struct lt_run *r = arg;
     return lt_run_cheap_scores(r->x->space, r->predictor, a, n, out, e);
 }
 
-static lt_status evaluate(void *arg, const struct lt_arch *a, struct lt_scores *out, struct lt_err *e)
-{
+static lt_status evaluate(void *arg, const struct lt_arch *a, struct lt_scores *out, struct lt_err *e) {
     struct lt_run *r = arg;
     double accuracy;
     lt_status s = lt_run_cheap_scores(r->x->space, r->predictor, a, 1, out, e);
     if (s) return s;
-    s = lt_supernet_evaluate(r->supernet, r->backend, a, lt_data_train(r->data), lt_data_validation(r->data), (int)r->x->train.calib_images,
-                             (int)r->x->train.eval_images, r->x->seed, &accuracy, e);
+    s = lt_supernet_evaluate(r->supernet, r->backend, a, lt_data_train(r->data), lt_data_validation(r->data),
+                             (int)r->x->train.calib_images, (int)r->x->train.eval_images, r->x->seed, &accuracy, e);
     if (s) return s;
     out->v[LT_SCORE_ACCURACY] = accuracy;
     out->have[LT_SCORE_ACCURACY] = true;
     return LT_OK;
 }
 
-static lt_status write_search(struct lt_run *r, int asked, struct lt_buf *b, struct lt_err *e)
-{
+static lt_status write_search(struct lt_run *r, int asked, struct lt_buf *b, struct lt_err *e) {
     struct lt_candidate *c = NULL;
     struct lt_scores *sc = NULL;
     struct lt_goal goal;
@@ -51,7 +48,8 @@ static lt_status write_search(struct lt_run *r, int asked, struct lt_buf *b, str
     if (!n_front) {
         struct lt_buf text = LT_BUF_INIT;
         lt_goal_text(&r->goal, &text);
-        s = lt_fail(e, LT_INFEASIBLE, "none of %d evaluated architectures meets %s", n, text.data ? text.data : "the limits");
+        s = lt_fail(e, LT_INFEASIBLE, "none of %d evaluated architectures meets %s", n,
+                    text.data ? text.data : "the limits");
         lt_buf_release(&text);
         goto out;
     }
@@ -70,8 +68,7 @@ out:
     return s;
 }
 
-lt_status lt_stage_search(struct lt_run *r, struct lt_err *e)
-{
+lt_status lt_stage_search(struct lt_run *r, struct lt_err *e) {
     struct lt_searcher *searcher = NULL;
     struct lt_buf b = LT_BUF_INIT;
     struct lt_probe probe = {.arg = r, .cheap = cheap};
@@ -81,7 +78,13 @@ lt_status lt_stage_search(struct lt_run *r, struct lt_err *e)
     if (lt_store_find(r->store, "search", NULL)) return LT_OK;
     s = lt_searcher_open(r->x->search, &env, &searcher, e);
     if ((s = lt_comm_agree(r->comm, s, e))) goto out;
-    struct lt_engine_job job = {.space = r->x->space, .searcher = searcher, .comm = r->comm, .store = r->store, .ui = r->ui, .evaluate = evaluate, .arg = r};
+    struct lt_engine_job job = {.space = r->x->space,
+                                .searcher = searcher,
+                                .comm = r->comm,
+                                .store = r->store,
+                                .ui = r->ui,
+                                .evaluate = evaluate,
+                                .arg = r};
     if ((s = lt_engine_run(&job, &asked, e))) goto out;
     s = write_search(r, asked, &b, e);
     if (!s && r->comm->rank == 0) s = lt_store_add(r->store, &b, e);

@@ -1,6 +1,7 @@
 /*
- * Room: run. Stage verify: the best few of the search are measured on the device; what is chosen meets the budget as measured, with the upper end of its interval. When none of
- * them does, the predictions are corrected by what was measured, the next candidates are picked with that, and it is said.
+ * Room: run. Stage verify: the best few of the search are measured on the device; what is chosen meets the budget as
+ * measured, with the upper end of its interval. When none of them does, the predictions are corrected by what was
+ * measured, the next candidates are picked with that, and it is said.
  */
 #include "run/stages.h"
 #include "lathe/mem.h"
@@ -10,10 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct entry { struct lt_candidate c; uint64_t hash; double value; bool measured, meets; double ms, hi_ms; };
+struct entry {
+    struct lt_candidate c;
+    uint64_t hash;
+    double value;
+    bool measured, meets;
+    double ms, hi_ms;
+};
 
-static int by_value(const void *pa, const void *pb)
-{
+static int by_value(const void *pa, const void *pb) {
     const struct entry *a = pa, *b = pb;
     double la = a->c.scores.v[LT_SCORE_LATENCY_MS], lb = b->c.scores.v[LT_SCORE_LATENCY_MS];
     if (a->value != b->value) return a->value > b->value ? -1 : 1;
@@ -22,8 +28,7 @@ static int by_value(const void *pa, const void *pb)
 }
 
 /* Feasible candidates, best first by the first objective. */
-static lt_status rank_candidates(const struct lt_run *r, struct entry **out, int *n_out, struct lt_err *e)
-{
+static lt_status rank_candidates(const struct lt_run *r, struct entry **out, int *n_out, struct lt_err *e) {
     struct lt_candidate *c = NULL;
     struct entry *v = NULL;
     const struct lt_objective *o = &r->goal.objective[0];
@@ -47,15 +52,14 @@ static lt_status rank_candidates(const struct lt_run *r, struct entry **out, int
     return LT_OK;
 }
 
-static double limit_ms(const struct lt_goal *g)
-{
+static double limit_ms(const struct lt_goal *g) {
     for (int i = 0; i < g->n_constraints; i++)
         if (g->constraint[i].score == LT_SCORE_LATENCY_MS) return g->constraint[i].max;
     return INFINITY;
 }
 
-static lt_status measure_one(struct lt_run *r, const struct entry *v, int order, double limit, struct lt_buf *b, struct lt_err *e)
-{
+static lt_status measure_one(struct lt_run *r, const struct entry *v, int order, double limit, struct lt_buf *b,
+                             struct lt_err *e) {
     struct lt_graph *g = NULL;
     struct lt_measurement m = {0};
     struct lt_jw w;
@@ -76,8 +80,7 @@ out:
     return s;
 }
 
-static lt_status write_chosen(struct lt_run *r, const char *text, const char *reason, struct lt_err *e)
-{
+static lt_status write_chosen(struct lt_run *r, const char *text, const char *reason, struct lt_err *e) {
     struct lt_buf b = LT_BUF_INIT;
     struct lt_jw w;
     lt_status s = LT_OK;
@@ -90,9 +93,10 @@ static lt_status write_chosen(struct lt_run *r, const char *text, const char *re
     return lt_store_commit(r->store, s, e);
 }
 
-/* One round: up to `want` more candidates whose corrected prediction is inside the limit. *best: index of the best that meets it, or -1. */
-static lt_status verify_round(struct lt_run *r, struct entry *v, int n, int want, double limit, double correction, int *n_measured, int *best, struct lt_err *e)
-{
+/* One round: up to `want` more candidates whose corrected prediction is inside the limit. *best: index of the best that
+ * meets it, or -1. */
+static lt_status verify_round(struct lt_run *r, struct entry *v, int n, int want, double limit, double correction,
+                              int *n_measured, int *best, struct lt_err *e) {
     struct lt_buf b = LT_BUF_INIT;
     lt_status s = LT_OK;
     int done = 0;
@@ -121,8 +125,7 @@ out:
     return s;
 }
 
-lt_status lt_stage_verify(struct lt_run *r, struct lt_err *e)
-{
+lt_status lt_stage_verify(struct lt_run *r, struct lt_err *e) {
     struct entry *v = NULL;
     double limit = limit_ms(&r->goal), correction = 1;
     int n = 0, best = -1, measured = 0;
@@ -142,21 +145,31 @@ lt_status lt_stage_verify(struct lt_run *r, struct lt_err *e)
             worst = fmax(worst, ratio);
         }
         correction = fmax(correction * 1.01, worst);
-        lt_ui_say(r->ui, LT_UI_WARN, "none of %d measured networks is within %.4g ms (nearest %.4g ms, up to %.1f %% above the prediction): picking again with the limit tightened to %.4g ms",
+        lt_ui_say(r->ui, LT_UI_WARN,
+                  "none of %d measured networks is within %.4g ms (nearest %.4g ms, up to %.1f %% above the "
+                  "prediction): picking again with the limit tightened to %.4g ms",
                   measured, limit, nearest, 100 * (worst - 1), limit / correction);
     }
     if (best < 0) {
         int near = -1;
         for (int i = 0; i < n; i++)
             if (v[i].measured && (near < 0 || v[i].hi_ms < v[near].hi_ms)) near = i;
-        s = near < 0 ? lt_fail(e, LT_INFEASIBLE, "no evaluated architecture is predicted within latency_ms <= %.4g (the binding constraint)", limit)
-                     : lt_fail(e, LT_INFEASIBLE, "none of %d measured architectures meets latency_ms <= %.4g (the binding constraint) on the device; nearest: %s with %.4g ms (up to %.4g)",
-                               measured, limit, v[near].c.text, v[near].ms, v[near].hi_ms);
+        s = near < 0
+                ? lt_fail(e, LT_INFEASIBLE,
+                          "no evaluated architecture is predicted within latency_ms <= %.4g (the binding constraint)",
+                          limit)
+                : lt_fail(e, LT_INFEASIBLE,
+                          "none of %d measured architectures meets latency_ms <= %.4g (the binding constraint) on the "
+                          "device; nearest: %s with %.4g ms (up to %.4g)",
+                          measured, limit, v[near].c.text, v[near].ms, v[near].hi_ms);
         goto out;
     }
     char reason[160];
-    if (isfinite(limit)) snprintf(reason, sizeof(reason), "best of %d measured that meet the budget: %.4g ms (up to %.4g) of %.4g ms", measured, v[best].ms, v[best].hi_ms, limit);
-    else snprintf(reason, sizeof(reason), "best of the search; %d measured", measured);
+    if (isfinite(limit))
+        snprintf(reason, sizeof(reason), "best of %d measured that meet the budget: %.4g ms (up to %.4g) of %.4g ms",
+                 measured, v[best].ms, v[best].hi_ms, limit);
+    else
+        snprintf(reason, sizeof(reason), "best of the search; %d measured", measured);
     lt_ui_say(r->ui, LT_UI_INFO, "chosen: %s, %s", v[best].c.text, reason);
     s = write_chosen(r, v[best].c.text, reason, e);
 out:

@@ -11,30 +11,32 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CRC_TAIL = 18 };                         /* ,"crc":"01234567"} */
+enum { CRC_TAIL = 18 }; /* ,"crc":"01234567"} */
 static const size_t max_journal = (size_t)1 << 31;
 static const char journal_name[] = "evaluations.jsonl";
 
-struct record { uint64_t hash; struct lt_json *json; const char *type, *key; };
+struct record {
+    uint64_t hash;
+    struct lt_json *json;
+    const char *type, *key;
+};
 
 struct lt_store {
     char *dir, *path;
-    struct lt_comm *comm;                       /* NULL: opened for reading */
+    struct lt_comm *comm; /* NULL: opened for reading */
     struct lt_lock *lock;
-    int fd;                                     /* rank 0 only, else -1 */
+    int fd; /* rank 0 only, else -1 */
     int n, cap;
     struct record *rec;
-    int n_slots, *slot;                         /* open addressing: record index + 1, 0 = free */
-    struct lt_buf queue;                        /* sealed lines that are not committed */
+    int n_slots, *slot;  /* open addressing: record index + 1, 0 = free */
+    struct lt_buf queue; /* sealed lines that are not committed */
 };
 
-static uint64_t record_hash(const char *type, const char *key)
-{
+static uint64_t record_hash(const char *type, const char *key) {
     return lt_hash64(key, strlen(key), lt_hash64(type, strlen(type), 1));
 }
 
-static int find(const struct lt_store *st, const char *type, const char *key)
-{
+static int find(const struct lt_store *st, const char *type, const char *key) {
     if (!st->n_slots) return -1;
     uint64_t h = record_hash(type, key);
     for (int i = (int)(h & (uint64_t)(st->n_slots - 1)); st->slot[i]; i = (i + 1) & (st->n_slots - 1)) {
@@ -44,15 +46,13 @@ static int find(const struct lt_store *st, const char *type, const char *key)
     return -1;
 }
 
-static void put_slot(struct lt_store *st, int index)
-{
+static void put_slot(struct lt_store *st, int index) {
     int i = (int)(st->rec[index].hash & (uint64_t)(st->n_slots - 1));
     while (st->slot[i]) i = (i + 1) & (st->n_slots - 1);
     st->slot[i] = index + 1;
 }
 
-static lt_status grow(struct lt_store *st, struct lt_err *e)
-{
+static lt_status grow(struct lt_store *st, struct lt_err *e) {
     int cap = st->cap ? 2 * st->cap : 256;
     struct record *r = lt_realloc(st->rec, (size_t)cap * sizeof(*r));
     if (r) st->rec = r;
@@ -70,8 +70,7 @@ static lt_status grow(struct lt_store *st, struct lt_err *e)
 }
 
 /* One line with a good CRC. */
-static lt_status index_line(struct lt_store *st, const char *line, size_t len, int line_no, struct lt_err *e)
-{
+static lt_status index_line(struct lt_store *st, const char *line, size_t len, int line_no, struct lt_err *e) {
     struct lt_json *j = NULL;
     struct lt_err why = {0};
     const char *type, *key;
@@ -97,8 +96,7 @@ out:
 }
 
 /* Length of the good part of the journal in text; what follows is one torn line. */
-static lt_status check_lines(const char *path, const char *text, size_t len, size_t *good, struct lt_err *e)
-{
+static lt_status check_lines(const char *path, const char *text, size_t len, size_t *good, struct lt_err *e) {
     size_t at = 0;
     for (int line = 1; at < len; line++) {
         const char *nl = memchr(text + at, '\n', len - at);
@@ -115,8 +113,11 @@ static lt_status check_lines(const char *path, const char *text, size_t len, siz
         }
         if (why) {
             if (nl && at + n + 1 < len)
-                return lt_fail(e, LT_EIO, "%s:%d:1: the record %s, and others follow it: the file was damaged by something else than an interrupted run; "
-                                          "restore it, or start again in another folder (-o)", path, line, why);
+                return lt_fail(e, LT_EIO,
+                               "%s:%d:1: the record %s, and others follow it: the file was damaged by something else "
+                               "than an interrupted run; "
+                               "restore it, or start again in another folder (-o)",
+                               path, line, why);
             break;
         }
         at += n + 1;
@@ -125,8 +126,7 @@ static lt_status check_lines(const char *path, const char *text, size_t len, siz
     return LT_OK;
 }
 
-static lt_status index_all(struct lt_store *st, const char *text, size_t len, struct lt_err *e)
-{
+static lt_status index_all(struct lt_store *st, const char *text, size_t len, struct lt_err *e) {
     int line = 1;
     for (size_t at = 0; at < len; line++) {
         const char *nl = memchr(text + at, '\n', len - at);
@@ -138,8 +138,7 @@ static lt_status index_all(struct lt_store *st, const char *text, size_t len, st
     return LT_OK;
 }
 
-static lt_status store_new(const char *dir, struct lt_comm *comm, struct lt_store **out, struct lt_err *e)
-{
+static lt_status store_new(const char *dir, struct lt_comm *comm, struct lt_store **out, struct lt_err *e) {
     struct lt_store *st = lt_calloc(1, sizeof(*st));
     if (st) {
         st->fd = -1;
@@ -155,8 +154,7 @@ static lt_status store_new(const char *dir, struct lt_comm *comm, struct lt_stor
     return LT_OK;
 }
 
-lt_status lt_store_read(const char *dir, struct lt_store **out, bool *torn, struct lt_err *e)
-{
+lt_status lt_store_read(const char *dir, struct lt_store **out, bool *torn, struct lt_err *e) {
     struct lt_store *st = NULL;
     struct lt_buf text = LT_BUF_INIT;
     size_t good = 0;
@@ -175,8 +173,7 @@ lt_status lt_store_read(const char *dir, struct lt_store **out, bool *torn, stru
 }
 
 /* Another run that was killed a moment ago may still hold the lock: a few tries before giving up. */
-static lt_status take_lock(struct lt_store *st, struct lt_err *e)
-{
+static lt_status take_lock(struct lt_store *st, struct lt_err *e) {
     struct lt_err why = {0};
     char *path = lt_path_join(st->dir, "lock");
     lt_status s = path ? LT_OK : lt_fail(e, LT_ENOMEM, "%s", st->dir);
@@ -198,8 +195,7 @@ static lt_status take_lock(struct lt_store *st, struct lt_err *e)
 }
 
 /* Rank 0: lock, read, drop what is torn, open for appending. */
-static lt_status open_writer(struct lt_store *st, struct lt_buf *text, const struct lt_ui *ui, struct lt_err *e)
-{
+static lt_status open_writer(struct lt_store *st, struct lt_buf *text, const struct lt_ui *ui, struct lt_err *e) {
     size_t good = 0;
     lt_status s;
     if ((s = lt_mkdirs(st->dir, e)) || (s = take_lock(st, e)) || (s = lt_sweep_temporaries(st->dir, e))) return s;
@@ -210,16 +206,17 @@ static lt_status open_writer(struct lt_store *st, struct lt_buf *text, const str
     st->fd = open(st->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (st->fd < 0) return lt_fail(e, LT_EIO, "%s: open: %s", st->path, strerror(errno));
     if (good < text->len) {
-        lt_ui_say(ui, LT_UI_WARN, "%s: the last record was torn by an interruption (%zu bytes) and is dropped", st->path, text->len - good);
-        if (ftruncate(st->fd, (off_t)good) || fsync(st->fd)) return lt_fail(e, LT_EIO, "%s: truncate: %s", st->path, strerror(errno));
+        lt_ui_say(ui, LT_UI_WARN, "%s: the last record was torn by an interruption (%zu bytes) and is dropped",
+                  st->path, text->len - good);
+        if (ftruncate(st->fd, (off_t)good) || fsync(st->fd))
+            return lt_fail(e, LT_EIO, "%s: truncate: %s", st->path, strerror(errno));
         text->len = good;
     }
     return LT_OK;
 }
 
 /* Rank 0's bytes on all ranks. */
-static lt_status share(struct lt_comm *c, struct lt_buf *b, struct lt_err *e)
-{
+static lt_status share(struct lt_comm *c, struct lt_buf *b, struct lt_err *e) {
     size_t n = b->len;
     lt_status s = lt_comm_bcast(c, &n, sizeof(n), 0, e);
     if (s || c->size == 1) return s;
@@ -235,8 +232,8 @@ static lt_status share(struct lt_comm *c, struct lt_buf *b, struct lt_err *e)
     return lt_comm_agree(c, s ? s : lt_buf_ok(b, e), e);
 }
 
-lt_status lt_store_open(const char *dir, struct lt_comm *comm, const struct lt_ui *ui, struct lt_store **out, struct lt_err *e)
-{
+lt_status lt_store_open(const char *dir, struct lt_comm *comm, const struct lt_ui *ui, struct lt_store **out,
+                        struct lt_err *e) {
     struct lt_store *st = NULL;
     struct lt_buf text = LT_BUF_INIT;
     lt_status s = store_new(dir, comm, &st, e);
@@ -253,8 +250,7 @@ out:
     return s;
 }
 
-static void forget(struct lt_store *st)
-{
+static void forget(struct lt_store *st) {
     for (int i = 0; i < st->n; i++) lt_json_free(st->rec[i].json);
     lt_free(st->rec);
     lt_free(st->slot);
@@ -263,8 +259,7 @@ static void forget(struct lt_store *st)
     st->n = st->cap = st->n_slots = 0;
 }
 
-void lt_store_close(struct lt_store *st)
-{
+void lt_store_close(struct lt_store *st) {
     if (!st) return;
     forget(st);
     lt_buf_release(&st->queue);
@@ -275,34 +270,20 @@ void lt_store_close(struct lt_store *st)
     lt_free(st);
 }
 
-const char *lt_store_dir(const struct lt_store *st)
-{
-    return st->dir;
-}
+const char *lt_store_dir(const struct lt_store *st) { return st->dir; }
 
-char *lt_store_path(const struct lt_store *st, const char *name)
-{
-    return lt_path_join(st->dir, name);
-}
+char *lt_store_path(const struct lt_store *st, const char *name) { return lt_path_join(st->dir, name); }
 
-const struct lt_json *lt_store_find(const struct lt_store *st, const char *type, const char *key)
-{
+const struct lt_json *lt_store_find(const struct lt_store *st, const char *type, const char *key) {
     int i = find(st, type, key ? key : "");
     return i < 0 ? NULL : st->rec[i].json;
 }
 
-int lt_store_count(const struct lt_store *st)
-{
-    return st->n;
-}
+int lt_store_count(const struct lt_store *st) { return st->n; }
 
-const struct lt_json *lt_store_at(const struct lt_store *st, int i)
-{
-    return st->rec[i].json;
-}
+const struct lt_json *lt_store_at(const struct lt_store *st, int i) { return st->rec[i].json; }
 
-void lt_record_begin(struct lt_jw *w, struct lt_buf *b, const char *type, const char *key)
-{
+void lt_record_begin(struct lt_jw *w, struct lt_buf *b, const char *type, const char *key) {
     lt_buf_clear(b);
     lt_jw_init(w, b);
     lt_jw_obj(w);
@@ -310,13 +291,9 @@ void lt_record_begin(struct lt_jw *w, struct lt_buf *b, const char *type, const 
     lt_jw_kstr(w, "key", key ? key : "");
 }
 
-void lt_record_end(struct lt_jw *w)
-{
-    lt_jw_obj_end(w);
-}
+void lt_record_end(struct lt_jw *w) { lt_jw_obj_end(w); }
 
-lt_status lt_record_seal(const struct lt_buf *record, struct lt_buf *line, struct lt_err *e)
-{
+lt_status lt_record_seal(const struct lt_buf *record, struct lt_buf *line, struct lt_err *e) {
     size_t n = record->len;
     while (n && (record->data[n - 1] == '\n' || record->data[n - 1] == ' ')) n--;
     LT_CHECK(n > 2 && record->data[n - 1] == '}' && !memchr(record->data, '\n', n));
@@ -326,8 +303,7 @@ lt_status lt_record_seal(const struct lt_buf *record, struct lt_buf *line, struc
     return lt_buf_ok(line, e);
 }
 
-lt_status lt_store_add(struct lt_store *st, struct lt_buf *b, struct lt_err *e)
-{
+lt_status lt_store_add(struct lt_store *st, struct lt_buf *b, struct lt_err *e) {
     lt_status s = lt_buf_ok(b, e);
     if (!s) s = lt_record_seal(b, &st->queue, e);
     lt_buf_clear(b);
@@ -335,8 +311,7 @@ lt_status lt_store_add(struct lt_store *st, struct lt_buf *b, struct lt_err *e)
 }
 
 /* Rank 0: every queued line with one write, then one fsync. A line that could not be written whole is taken back. */
-static lt_status append(struct lt_store *st, struct lt_err *e)
-{
+static lt_status append(struct lt_store *st, struct lt_err *e) {
     const char *p = st->queue.data, *end = p + st->queue.len;
     while (p < end) {
         const char *nl = memchr(p, '\n', (size_t)(end - p));
@@ -348,7 +323,8 @@ static lt_status append(struct lt_store *st, struct lt_err *e)
         if (k != (ssize_t)n) {
             int why = k < 0 ? errno : ENOSPC;
             lt_status s = lt_fail(e, LT_EIO, "%s: write: %s", st->path, strerror(why));
-            if (k > 0 && before >= 0 && ftruncate(st->fd, before)) s = lt_fail(e, LT_EIO, "%s: write: %s; truncate: %s", st->path, strerror(why), strerror(errno));
+            if (k > 0 && before >= 0 && ftruncate(st->fd, before))
+                s = lt_fail(e, LT_EIO, "%s: write: %s; truncate: %s", st->path, strerror(why), strerror(errno));
             return s;
         }
         p += n;
@@ -357,8 +333,7 @@ static lt_status append(struct lt_store *st, struct lt_err *e)
     return LT_OK;
 }
 
-lt_status lt_store_commit(struct lt_store *st, lt_status mine, struct lt_err *e)
-{
+lt_status lt_store_commit(struct lt_store *st, lt_status mine, struct lt_err *e) {
     struct lt_comm *c = st->comm;
     lt_status s = lt_comm_agree(c, mine, e);
     if (c->rank) lt_buf_clear(&st->queue);
@@ -372,9 +347,10 @@ lt_status lt_store_commit(struct lt_store *st, lt_status mine, struct lt_err *e)
     return s;
 }
 
-static lt_status move_aside(struct lt_store *st, struct lt_err *e)
-{
-    static const char *const what[] = {"evaluations.jsonl", "weights", "deploy", "summary.json", "report.html", "experiment.yaml"};
+static lt_status move_aside(struct lt_store *st, bool keep_weights, struct lt_err *e) {
+    static const char *const what[] = {"evaluations.jsonl", "deploy",          "summary.json",
+                                       "report.html",       "experiment.yaml", "weights"};
+    const size_t n_what = sizeof(what) / sizeof(what[0]) - keep_weights;
     char *to = NULL;
     lt_status s = LT_OK;
     for (int n = 1; n < 10000; n++) {
@@ -383,10 +359,12 @@ static lt_status move_aside(struct lt_store *st, struct lt_err *e)
         if (!lt_path_exists(to)) break;
     }
     s = lt_mkdirs(to, e);
-    for (size_t i = 0; !s && i < sizeof(what) / sizeof(what[0]); i++) {
+    for (size_t i = 0; !s && i < n_what; i++) {
         char *a = lt_path_join(st->dir, what[i]), *b = lt_path_join(to, what[i]);
-        if (!a || !b) s = lt_fail(e, LT_ENOMEM, "%s", st->dir);
-        else if (lt_path_exists(a) && rename(a, b)) s = lt_fail(e, LT_EIO, "%s: rename to %s: %s", a, b, strerror(errno));
+        if (!a || !b)
+            s = lt_fail(e, LT_ENOMEM, "%s", st->dir);
+        else if (lt_path_exists(a) && rename(a, b))
+            s = lt_fail(e, LT_EIO, "%s: rename to %s: %s", a, b, strerror(errno));
         lt_free(a);
         lt_free(b);
     }
@@ -397,10 +375,9 @@ static lt_status move_aside(struct lt_store *st, struct lt_err *e)
     return st->fd < 0 ? lt_fail(e, LT_EIO, "%s: open: %s", st->path, strerror(errno)) : LT_OK;
 }
 
-lt_status lt_store_restart(struct lt_store *st, struct lt_err *e)
-{
+lt_status lt_store_restart(struct lt_store *st, bool keep_weights, struct lt_err *e) {
     lt_status s = LT_OK;
-    if (st->comm->rank == 0) s = move_aside(st, e);
+    if (st->comm->rank == 0) s = move_aside(st, keep_weights, e);
     s = lt_comm_agree(st->comm, s, e);
     if (!s) forget(st);
     return s;

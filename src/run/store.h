@@ -1,11 +1,12 @@
 /*
- * Room: run. The journal of a run: append-only records, one JSON object a line, a CRC per record, rank 0 the only writer; all ranks hold all records in memory.
- * Format: docs/formats/run-folder.md.
+ * Room: run. The journal of a run: append-only records, one JSON object a line, a CRC per record, rank 0 the only
+ * writer; all ranks hold all records in memory. Format: docs/formats/run-folder.md.
  *
  *   lt_store_open(dir, comm, ui, &st, e);                  collective; takes the folder's lock, drops a torn last line
  *   const struct lt_json *r = lt_store_find(st, "eval", arch);
- *   if (comm->rank == 0) { lt_record_begin(&w, &b, "eval", arch); ...; lt_record_end(&w); s = lt_store_add(st, &b, e); }
- *   s = lt_store_commit(st, s, e);                         collective: statuses agreed, records written, synced, and known everywhere
+ *   if (comm->rank == 0) { lt_record_begin(&w, &b, "eval", arch); ...; lt_record_end(&w); s = lt_store_add(st, &b, e);
+ * } s = lt_store_commit(st, s, e);                         collective: statuses agreed, records written, synced, and
+ * known everywhere
  */
 #ifndef LT_RUN_STORE_H
 #define LT_RUN_STORE_H
@@ -14,7 +15,8 @@
 #include "lathe/ui.h"
 
 struct lt_store;
-lt_status lt_store_open(const char *dir, struct lt_comm *comm, const struct lt_ui *ui, struct lt_store **out, struct lt_err *e);
+lt_status lt_store_open(const char *dir, struct lt_comm *comm, const struct lt_ui *ui, struct lt_store **out,
+                        struct lt_err *e);
 void lt_store_close(struct lt_store *st);
 const char *lt_store_dir(const struct lt_store *st);
 /* dir/name; lt_free. */
@@ -22,7 +24,7 @@ char *lt_store_path(const struct lt_store *st, const char *name);
 /* NULL when absent; key NULL means "". Records live as long as the store. */
 const struct lt_json *lt_store_find(const struct lt_store *st, const char *type, const char *key);
 int lt_store_count(const struct lt_store *st);
-const struct lt_json *lt_store_at(const struct lt_store *st, int i);       /* in file order */
+const struct lt_json *lt_store_at(const struct lt_store *st, int i); /* in file order */
 
 void lt_record_begin(struct lt_jw *w, struct lt_buf *b, const char *type, const char *key);
 void lt_record_end(struct lt_jw *w);
@@ -30,8 +32,8 @@ void lt_record_end(struct lt_jw *w);
 lt_status lt_store_add(struct lt_store *st, struct lt_buf *b, struct lt_err *e);
 /* Collective. mine != LT_OK on any rank: nothing is written and all return the agreed status. */
 lt_status lt_store_commit(struct lt_store *st, lt_status mine, struct lt_err *e);
-/* Collective. Moves journal and weights to old-N/ and starts empty. */
-lt_status lt_store_restart(struct lt_store *st, struct lt_err *e);
+/* Collective. Moves the journal and what was made from it to old-N/ (weights too unless kept) and starts empty. */
+lt_status lt_store_restart(struct lt_store *st, bool keep_weights, struct lt_err *e);
 
 /* Reads a journal without a lock: for reports and tests. Torn last line: *torn (NULL ok) and dropped. */
 lt_status lt_store_read(const char *dir, struct lt_store **out, bool *torn, struct lt_err *e);

@@ -1,4 +1,5 @@
-/* Room: run. summary.json: what a reader or the report wants to know, gathered from the journal. Format: docs/formats/run-folder.md. */
+/* Room: run. summary.json: what a reader or the report wants to know, gathered from the journal. Format:
+ * docs/formats/run-folder.md. */
 #include "config.h"
 #include "run/stages.h"
 #include "lathe/file.h"
@@ -8,31 +9,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_of(const struct lt_json *obj, const char *key)
-{
+static const char *text_of(const struct lt_json *obj, const char *key) {
     const char *t = NULL;
     return obj && !lt_json_str(obj, key, &t, NULL) ? t : NULL;
 }
 
-static const struct lt_json *list_of(const struct lt_json *obj, const char *key)
-{
+static const struct lt_json *list_of(const struct lt_json *obj, const char *key) {
     const struct lt_json *l = obj ? lt_json_get(obj, key) : NULL;
     return l && l->kind == LT_JSON_ARR ? l : NULL;
 }
 
-static bool true_of(const struct lt_json *obj, const char *key)
-{
+static bool true_of(const struct lt_json *obj, const char *key) {
     const struct lt_json *b = obj ? lt_json_get(obj, key) : NULL;
     return b && b->kind == LT_JSON_BOOL && b->b;
 }
 
-void lt_json_copy(struct lt_jw *w, const struct lt_json *j)
-{
+void lt_json_copy(struct lt_jw *w, const struct lt_json *j) {
     switch (j ? j->kind : LT_JSON_NULL) {
-    case LT_JSON_NULL: lt_jw_null(w); break;
-    case LT_JSON_BOOL: lt_jw_bool(w, j->b); break;
-    case LT_JSON_NUM: lt_jw_num(w, j->num); break;
-    case LT_JSON_STR: lt_jw_str(w, j->str); break;
+    case LT_JSON_NULL:
+        lt_jw_null(w);
+        break;
+    case LT_JSON_BOOL:
+        lt_jw_bool(w, j->b);
+        break;
+    case LT_JSON_NUM:
+        lt_jw_num(w, j->num);
+        break;
+    case LT_JSON_STR:
+        lt_jw_str(w, j->str);
+        break;
     case LT_JSON_ARR:
         lt_jw_arr(w);
         for (int i = 0; i < j->n; i++) lt_json_copy(w, j->child[i]);
@@ -49,9 +54,9 @@ void lt_json_copy(struct lt_jw *w, const struct lt_json *j)
     }
 }
 
-static void put_train(struct lt_jw *w, const struct lt_json *rec)
-{
-    const struct lt_json *curve = list_of(rec, "curve"), *meta = rec ? lt_json_get(rec, "meta") : NULL, *speed = list_of(meta, "images_per_s"), *sec = list_of(meta, "seconds");
+static void put_train(struct lt_jw *w, const struct lt_json *rec) {
+    const struct lt_json *curve = list_of(rec, "curve"), *meta = rec ? lt_json_get(rec, "meta") : NULL,
+                         *speed = list_of(meta, "images_per_s"), *sec = list_of(meta, "seconds");
     static const char *const keys[] = {"epoch", "loss_largest", "loss_smallest", "lr"};
     lt_jw_key(w, "train");
     lt_jw_arr(w);
@@ -65,8 +70,7 @@ static void put_train(struct lt_jw *w, const struct lt_json *rec)
     lt_jw_arr_end(w);
 }
 
-static void put_measured(struct lt_jw *w, const struct lt_run *r)
-{
+static void put_measured(struct lt_jw *w, const struct lt_run *r) {
     const struct lt_json *hold = list_of(lt_store_find(r->store, "predict", NULL), "holdout");
     lt_jw_key(w, "measured");
     lt_jw_arr(w);
@@ -93,17 +97,19 @@ static void put_measured(struct lt_jw *w, const struct lt_run *r)
     lt_jw_arr_end(w);
 }
 
-static void put_candidates(struct lt_jw *w, const struct lt_run *r, const struct lt_candidate *c, int n, const char *chosen)
-{
+static void put_candidates(struct lt_jw *w, const struct lt_run *r, const struct lt_candidate *c, int n,
+                           const char *chosen) {
     const struct lt_json *front = list_of(lt_store_find(r->store, "search", NULL), "front");
     lt_jw_key(w, "candidates");
     lt_jw_arr(w);
     for (int i = 0; i < n; i++) {
         bool on_front = false;
-        for (int k = 0; front && k < front->n && !on_front; k++) on_front = front->child[k]->str && !strcmp(front->child[k]->str, c[i].text);
+        for (int k = 0; front && k < front->n && !on_front; k++)
+            on_front = front->child[k]->str && !strcmp(front->child[k]->str, c[i].text);
         lt_jw_obj(w);
         lt_jw_kstr(w, "arch", c[i].text);
-        for (int k = 0; k < LT_N_SCORES; k++) lt_jw_knum(w, lt_score_name((enum lt_score)k), c[i].scores.have[k] ? c[i].scores.v[k] : NAN);
+        for (int k = 0; k < LT_N_SCORES; k++)
+            lt_jw_knum(w, lt_score_name((enum lt_score)k), c[i].scores.have[k] ? c[i].scores.v[k] : NAN);
         lt_jw_kbool(w, "feasible", lt_goal_violation(&r->goal, &c[i].scores, NULL) <= 0);
         lt_jw_kbool(w, "front", on_front);
         lt_jw_kbool(w, "chosen", chosen && !strcmp(chosen, c[i].text));
@@ -112,8 +118,7 @@ static void put_candidates(struct lt_jw *w, const struct lt_run *r, const struct
     lt_jw_arr_end(w);
 }
 
-static void put_verified(struct lt_jw *w, const struct lt_run *r, const char *chosen)
-{
+static void put_verified(struct lt_jw *w, const struct lt_run *r, const char *chosen) {
     lt_jw_key(w, "verified");
     lt_jw_arr(w);
     for (int i = 0; i < lt_store_count(r->store); i++) {
@@ -137,8 +142,7 @@ static void put_verified(struct lt_jw *w, const struct lt_run *r, const char *ch
     lt_jw_arr_end(w);
 }
 
-static void put_layers(struct lt_jw *w, const struct lt_json *quantize)
-{
+static void put_layers(struct lt_jw *w, const struct lt_json *quantize) {
     const struct lt_json *l = list_of(quantize, "layers");
     bool kept = true_of(quantize, "kept");
     int n8 = 0;
@@ -161,7 +165,8 @@ static void put_layers(struct lt_jw *w, const struct lt_json *quantize)
     lt_jw_arr_end(w);
     if (l) {
         struct lt_buf b = LT_BUF_INIT;
-        lt_buf_printf(&b, "%d of %d layers in int8, the others in f32; quantization %s: %s", n8, l->n, kept ? "kept" : "not kept", text_of(quantize, "why"));
+        lt_buf_printf(&b, "%d of %d layers in int8, the others in f32; quantization %s: %s", n8, l->n,
+                      kept ? "kept" : "not kept", text_of(quantize, "why"));
         lt_jw_kstr(w, "layers_text", b.data);
         lt_buf_release(&b);
     } else {
@@ -169,9 +174,9 @@ static void put_layers(struct lt_jw *w, const struct lt_json *quantize)
     }
 }
 
-static void put_final(struct lt_jw *w, const struct lt_run *r)
-{
-    const struct lt_json *rec = lt_store_find(r->store, "final", NULL), *rows = list_of(rec, "rows"), *dep = lt_store_find(r->store, "deploy", NULL);
+static void put_final(struct lt_jw *w, const struct lt_run *r) {
+    const struct lt_json *rec = lt_store_find(r->store, "final", NULL), *rows = list_of(rec, "rows"),
+                         *dep = lt_store_find(r->store, "deploy", NULL);
     lt_jw_key(w, "final");
     if (rows) {
         lt_json_copy(w, rows);
@@ -193,9 +198,9 @@ static void put_final(struct lt_jw *w, const struct lt_run *r)
     lt_jw_obj_end(w);
 }
 
-static void put_texts(struct lt_jw *w, const struct lt_run *r)
-{
-    const struct lt_json *p = lt_store_find(r->store, "predict", NULL), *t = lt_store_find(r->store, "train", NULL), *meta = t ? lt_json_get(t, "meta") : NULL;
+static void put_texts(struct lt_jw *w, const struct lt_run *r) {
+    const struct lt_json *p = lt_store_find(r->store, "predict", NULL), *t = lt_store_find(r->store, "train", NULL),
+                         *meta = t ? lt_json_get(t, "meta") : NULL;
     struct lt_buf b = LT_BUF_INIT;
     double limit = INFINITY;
     for (int i = 0; i < r->goal.n_constraints; i++)
@@ -204,8 +209,11 @@ static void put_texts(struct lt_jw *w, const struct lt_run *r)
     lt_jw_kstr(w, "constraints_text", b.data);
     lt_jw_knum(w, "latency_limit_ms", limit);
     lt_buf_clear(&b);
-    if (p) lt_buf_printf(&b, "predictor '%s': fitted from %d measurements; %d held out: Spearman %.3f, mean error %.2f %%", text_of(p, "predictor"),
-                         (int)lt_json_num_or(p, "n_train", 0), (int)lt_json_num_or(p, "n_holdout", 0), lt_json_num_or(p, "spearman", NAN), 100 * lt_json_num_or(p, "mape", NAN));
+    if (p)
+        lt_buf_printf(&b, "predictor '%s': fitted from %d measurements; %d held out: Spearman %.3f, mean error %.2f %%",
+                      text_of(p, "predictor"), (int)lt_json_num_or(p, "n_train", 0),
+                      (int)lt_json_num_or(p, "n_holdout", 0), lt_json_num_or(p, "spearman", NAN),
+                      100 * lt_json_num_or(p, "mape", NAN));
     lt_jw_kstr(w, "predictor_text", p ? b.data : NULL);
     lt_buf_clear(&b);
     if (t) lt_buf_printf(&b, "%g epochs in %.0f s", r->x->train.epochs, lt_json_num_or(meta, "wall_s", NAN));
@@ -213,8 +221,7 @@ static void put_texts(struct lt_jw *w, const struct lt_run *r)
     lt_buf_release(&b);
 }
 
-static void put_pair(struct lt_jw *w, const char *key, const char *value)
-{
+static void put_pair(struct lt_jw *w, const char *key, const char *value) {
     if (!value) return;
     lt_jw_arr(w);
     lt_jw_str(w, key);
@@ -222,9 +229,10 @@ static void put_pair(struct lt_jw *w, const char *key, const char *value)
     lt_jw_arr_end(w);
 }
 
-static void put_provenance(struct lt_jw *w, const struct lt_run *r)
-{
-    const struct lt_json *begin = lt_store_find(r->store, "begin", NULL), *meta = begin ? lt_json_get(begin, "meta") : NULL, *dev = lt_store_find(r->store, "device", NULL);
+static void put_provenance(struct lt_jw *w, const struct lt_run *r) {
+    const struct lt_json *begin = lt_store_find(r->store, "begin", NULL),
+                         *meta = begin ? lt_json_get(begin, "meta") : NULL,
+                         *dev = lt_store_find(r->store, "device", NULL);
     struct lt_buf b = LT_BUF_INIT;
     struct lt_jw jw;
     lt_jw_key(w, "provenance");
@@ -246,9 +254,10 @@ static void put_provenance(struct lt_jw *w, const struct lt_run *r)
     lt_buf_release(&b);
 }
 
-lt_status lt_summary_write(const struct lt_run *r, const char *stage, struct lt_err *e)
-{
-    const struct lt_json *begin = lt_store_find(r->store, "begin", NULL), *chosen_rec = lt_store_find(r->store, "chosen", NULL), *dev = lt_store_find(r->store, "device", NULL);
+lt_status lt_summary_write(const struct lt_run *r, const char *stage, struct lt_err *e) {
+    const struct lt_json *begin = lt_store_find(r->store, "begin", NULL),
+                         *chosen_rec = lt_store_find(r->store, "chosen", NULL),
+                         *dev = lt_store_find(r->store, "device", NULL);
     const char *chosen = text_of(chosen_rec, "arch");
     struct lt_candidate *c = NULL;
     struct lt_buf b = LT_BUF_INIT;
@@ -262,7 +271,8 @@ lt_status lt_summary_write(const struct lt_run *r, const char *stage, struct lt_
     lt_jw_kint(&w, "schema", 1);
     lt_jw_kstr(&w, "name", r->x->name);
     lt_jw_kstr(&w, "space", lt_space_name(r->x->space));
-    lt_jw_kstr(&w, "device", dev ? text_of(lt_json_get(dev, "device"), "name") : lt_yaml_get(r->x->device, "name")->text);
+    lt_jw_kstr(&w, "device",
+               dev ? text_of(lt_json_get(dev, "device"), "name") : lt_yaml_get(r->x->device, "name")->text);
     lt_jw_kint(&w, "seed", (int64_t)r->x->seed);
     lt_jw_kint(&w, "ranks", (int64_t)lt_json_num_or(begin ? lt_json_get(begin, "meta") : NULL, "ranks", r->comm->size));
     lt_jw_kstr(&w, "stage", stage);

@@ -11,32 +11,30 @@
 
 enum { FRONT_ROWS = 8 };
 
-static const char *text_of(const struct lt_json *obj, const char *key)
-{
+static const char *text_of(const struct lt_json *obj, const char *key) {
     const char *t = NULL;
     return obj && !lt_json_str(obj, key, &t, NULL) ? t : NULL;
 }
 
-static const struct lt_json *list_of(const struct lt_json *obj, const char *key)
-{
+static const struct lt_json *list_of(const struct lt_json *obj, const char *key) {
     const struct lt_json *l = lt_json_get(obj, key);
     return l && l->kind == LT_JSON_ARR ? l : NULL;
 }
 
-static int by_latency(const void *pa, const void *pb)
-{
-    double a = lt_json_num_or(*(const struct lt_json *const *)pa, "latency_ms", INFINITY), b = lt_json_num_or(*(const struct lt_json *const *)pb, "latency_ms", INFINITY);
+static int by_latency(const void *pa, const void *pb) {
+    double a = lt_json_num_or(*(const struct lt_json *const *)pa, "latency_ms", INFINITY),
+           b = lt_json_num_or(*(const struct lt_json *const *)pb, "latency_ms", INFINITY);
     return (a > b) - (a < b);
 }
 
-static void cell(struct lt_buf *b, int width, double v, double times, int digits, const char *unit)
-{
-    if (isnan(v)) lt_buf_printf(b, "  %*s%s", width, "-", *unit ? "   " + (3 - strlen(unit)) : "");
-    else lt_buf_printf(b, "  %*.*f%s", width, digits, v * times, unit);
+static void cell(struct lt_buf *b, int width, double v, double times, int digits, const char *unit) {
+    if (isnan(v))
+        lt_buf_printf(b, "  %*s%*s", width, "-", (int)strlen(unit), "");
+    else
+        lt_buf_printf(b, "  %*.*f%s", width, digits, v * times, unit);
 }
 
-static lt_status put_front(struct lt_buf *b, const struct lt_json *root, struct lt_err *e)
-{
+static lt_status put_front(struct lt_buf *b, const struct lt_json *root, struct lt_err *e) {
     const struct lt_json *all = list_of(root, "candidates"), **front;
     int n = 0;
     if (!all || !all->n) return LT_OK;
@@ -46,10 +44,12 @@ static lt_status put_front(struct lt_buf *b, const struct lt_json *root, struct 
         if (on && on->b) front[n++] = all->child[i];
     }
     qsort(front, (size_t)n, sizeof(*front), by_latency);
-    lt_buf_printf(b, "Pareto front, %d of %d evaluated networks (validation accuracy, predicted latency; * chosen)\n", n, all->n);
+    lt_buf_printf(b, "Pareto front, %d of %d evaluated networks (validation accuracy, predicted latency; * chosen)\n",
+                  n, all->n);
     int shown = n < FRONT_ROWS ? n : FRONT_ROWS;
     for (int k = 0; k < shown; k++) {
-        const struct lt_json *c = front[shown > 1 ? (int)((int64_t)k * (n - 1) / (shown - 1)) : 0], *chosen = lt_json_get(c, "chosen");
+        const struct lt_json *c = front[shown > 1 ? (int)((int64_t)k * (n - 1) / (shown - 1)) : 0],
+                             *chosen = lt_json_get(c, "chosen");
         lt_buf_printf(b, "  %s", chosen && chosen->b ? "*" : " ");
         cell(b, 6, lt_json_num_or(c, "accuracy", NAN), 100, 2, " %");
         cell(b, 8, lt_json_num_or(c, "latency_ms", NAN), 1, 4, " ms");
@@ -60,11 +60,11 @@ static lt_status put_front(struct lt_buf *b, const struct lt_json *root, struct 
     return LT_OK;
 }
 
-static void put_final(struct lt_buf *b, const struct lt_json *root)
-{
+static void put_final(struct lt_buf *b, const struct lt_json *root) {
     const struct lt_json *rows = list_of(root, "final"), *big = NULL, *dep = NULL;
     if (!rows || !rows->n) return;
-    lt_buf_puts(b, "\n                        test accuracy  measured latency [95 % interval]       predicted       size\n");
+    lt_buf_puts(
+        b, "\n                        test accuracy  measured latency [95 % interval]       predicted       size\n");
     for (int i = 0; i < rows->n; i++) {
         const struct lt_json *r = rows->child[i], *unstable = lt_json_get(r, "unstable");
         const char *role = text_of(r, "role");
@@ -73,19 +73,20 @@ static void put_final(struct lt_buf *b, const struct lt_json *root)
         lt_buf_printf(b, "  %-20s", text_of(r, "role_text"));
         cell(b, 11, lt_json_num_or(r, "accuracy", NAN), 100, 2, " %");
         cell(b, 9, lt_json_num_or(r, "latency_ms", NAN), 1, 4, " ms");
-        lt_buf_printf(b, " [%.4f, %.4f]%s", lt_json_num_or(r, "lo_ms", NAN), lt_json_num_or(r, "hi_ms", NAN), unstable && unstable->b ? "?" : " ");
+        lt_buf_printf(b, " [%.4f, %.4f]%s", lt_json_num_or(r, "lo_ms", NAN), lt_json_num_or(r, "hi_ms", NAN),
+                      unstable && unstable->b ? "?" : " ");
         cell(b, 9, lt_json_num_or(r, "predicted_ms", NAN), 1, 4, " ms");
         cell(b, 6, lt_json_num_or(r, "size_kb", NAN), 1, 0, " kB");
         lt_buf_puts(b, "\n");
     }
     if (big && dep)
-        lt_buf_printf(b, "  deployed against largest: %.2f x the latency, %+.2f points of accuracy\n", lt_json_num_or(dep, "latency_ms", NAN) / lt_json_num_or(big, "latency_ms", NAN),
+        lt_buf_printf(b, "  deployed against largest: %.2f x the latency, %+.2f points of accuracy\n",
+                      lt_json_num_or(dep, "latency_ms", NAN) / lt_json_num_or(big, "latency_ms", NAN),
                       100 * (lt_json_num_or(dep, "accuracy", NAN) - lt_json_num_or(big, "accuracy", NAN)));
     if (dep) lt_buf_printf(b, "  deployed architecture: %s\n", text_of(dep, "arch"));
 }
 
-lt_status lt_summary_text(const char *dir, struct lt_buf *out, struct lt_err *e)
-{
+lt_status lt_summary_text(const char *dir, struct lt_buf *out, struct lt_err *e) {
     struct lt_buf text = LT_BUF_INIT;
     struct lt_json *root = NULL;
     char *path = lt_path_join(dir, "summary.json");

@@ -5,15 +5,14 @@
 #include <string.h>
 
 struct lt_yaml_edit {
-    struct lt_yaml *base;                       /* as parsed */
-    const struct lt_yaml *root;                 /* base or its latest changed copy */
-    struct lt_arena *arena;                     /* changed nodes and their child lists */
+    struct lt_yaml *base;       /* as parsed */
+    const struct lt_yaml *root; /* base or its latest changed copy */
+    struct lt_arena *arena;     /* changed nodes and their child lists */
     int n_parsed;
-    struct lt_yaml **parsed;                    /* values of --set and of missing sections */
+    struct lt_yaml **parsed; /* values of --set and of missing sections */
 };
 
-lt_status lt_yaml_edit_load(const char *path, struct lt_yaml_edit **out, struct lt_err *e)
-{
+lt_status lt_yaml_edit_load(const char *path, struct lt_yaml_edit **out, struct lt_err *e) {
     struct lt_yaml_edit *d = lt_calloc(1, sizeof(*d));
     lt_status s = LT_OK;
     if (!d || !(d->arena = lt_arena_new())) s = lt_fail(e, LT_ENOMEM, "%s", path);
@@ -28,8 +27,7 @@ lt_status lt_yaml_edit_load(const char *path, struct lt_yaml_edit **out, struct 
     return LT_OK;
 }
 
-void lt_yaml_edit_free(struct lt_yaml_edit *d)
-{
+void lt_yaml_edit_free(struct lt_yaml_edit *d) {
     if (!d) return;
     for (int i = 0; i < d->n_parsed; i++) lt_yaml_free(d->parsed[i]);
     lt_free(d->parsed);
@@ -38,13 +36,10 @@ void lt_yaml_edit_free(struct lt_yaml_edit *d)
     lt_free(d);
 }
 
-const struct lt_yaml *lt_yaml_edit_root(const struct lt_yaml_edit *d)
-{
-    return d->root;
-}
+const struct lt_yaml *lt_yaml_edit_root(const struct lt_yaml_edit *d) { return d->root; }
 
-lt_status lt_yaml_edit_parse(struct lt_yaml_edit *d, const char *name, const char *text, const struct lt_yaml **out, struct lt_err *e)
-{
+lt_status lt_yaml_edit_parse(struct lt_yaml_edit *d, const char *name, const char *text, const struct lt_yaml **out,
+                             struct lt_err *e) {
     struct lt_yaml **p = lt_realloc(d->parsed, (size_t)(d->n_parsed + 1) * sizeof(struct lt_yaml *));
     if (!p) return lt_fail(e, LT_ENOMEM, "%s", name);
     d->parsed = p;
@@ -55,9 +50,8 @@ lt_status lt_yaml_edit_parse(struct lt_yaml_edit *d, const char *name, const cha
 }
 
 /* A copy of `map` (NULL: an empty one placed like `like`) with room for one more child. */
-static lt_status copy_map(struct lt_yaml_edit *d, const struct lt_yaml *map, const struct lt_yaml *like, struct lt_yaml **out, struct lt_yaml ***child,
-                          struct lt_err *e)
-{
+static lt_status copy_map(struct lt_yaml_edit *d, const struct lt_yaml *map, const struct lt_yaml *like,
+                          struct lt_yaml **out, struct lt_yaml ***child, struct lt_err *e) {
     struct lt_yaml *m = lt_arena_alloc(d->arena, sizeof(*m));
     int n = map ? map->n : 0;
     struct lt_yaml **c = lt_arena_alloc(d->arena, (size_t)(n + 1) * sizeof(struct lt_yaml *));
@@ -74,9 +68,8 @@ static lt_status copy_map(struct lt_yaml_edit *d, const struct lt_yaml *map, con
 }
 
 /* map with key `path[0..len)` replaced by a new value; recursion over the parts of the path. */
-static lt_status set_in(struct lt_yaml_edit *d, const struct lt_yaml *map, const char *path, const struct lt_yaml *value, const struct lt_yaml **out,
-                        struct lt_err *e)
-{
+static lt_status set_in(struct lt_yaml_edit *d, const struct lt_yaml *map, const char *path,
+                        const struct lt_yaml *value, const struct lt_yaml **out, struct lt_err *e) {
     const char *dot = strchr(path, '.');
     size_t len = dot ? (size_t)(dot - path) : strlen(path);
     struct lt_yaml *m, **child, *v;
@@ -108,8 +101,7 @@ static lt_status set_in(struct lt_yaml_edit *d, const struct lt_yaml *map, const
     return LT_OK;
 }
 
-lt_status lt_yaml_edit_set(struct lt_yaml_edit *d, const char *assignment, struct lt_err *e)
-{
+lt_status lt_yaml_edit_set(struct lt_yaml_edit *d, const char *assignment, struct lt_err *e) {
     const char *eq = strchr(assignment, '=');
     const struct lt_yaml *value;
     lt_status s;
@@ -125,8 +117,8 @@ lt_status lt_yaml_edit_set(struct lt_yaml_edit *d, const char *assignment, struc
     return set_in(d, d->root, path, value, &d->root, e);
 }
 
-lt_status lt_yaml_edit_without(struct lt_yaml_edit *d, const struct lt_yaml *map, const char *const *keys, const struct lt_yaml **out, struct lt_err *e)
-{
+lt_status lt_yaml_edit_without(struct lt_yaml_edit *d, const struct lt_yaml *map, const char *const *keys,
+                               const struct lt_yaml **out, struct lt_err *e) {
     struct lt_yaml *m, **child;
     lt_status s = copy_map(d, map, map, &m, &child, e);
     if (s) return s;

@@ -21,11 +21,9 @@ static bool supports(const struct lt_node *n, enum lt_dtype t)
 }
 
 static const struct lt_backend_ops lt_backend_native = {
-    .name = "native", .supports = supports, .kernels = lt_kernels_best,
+    .name = "native", .supports = supports, .kernels = lt_kernels_best, .gemm = lt_gemm_best,
 #if LT_WITH_DNNL
-    .dense = &lt_dense_dnnl, .gemm = lt_gemm_dnnl,
-#elif LT_WITH_CBLAS
-    .dense = &lt_dense_im2col, .gemm = lt_gemm_cblas,
+    .dense = &lt_dense_dnnl,
 #else
     .dense = &lt_dense_im2col,
 #endif
@@ -87,7 +85,7 @@ lt_status lt_backend_open(const char *name, struct lt_backend **out, struct lt_e
         return lt_fail(e, LT_ENOMEM, "backend %s", ops->name);
     b->ops = ops;
     b->kernels = ops->kernels();
-    b->gemm = ops->gemm ? ops->gemm : b->kernels->gemm;
+    b->gemm = ops->gemm ? ops->gemm() : b->kernels->gemm;
     if (ops->dense->open && (s = ops->dense->open(b, e))) {
         lt_backend_close(b);
         return s;

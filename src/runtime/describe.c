@@ -3,8 +3,8 @@
  */
 #include "config.h"
 #include "lathe/runtime.h"
+#include "runtime/gemm.h"
 #include "runtime/kernels/kernels.h"
-#include "runtime/session_priv.h"
 #include <stdio.h>
 #include <string.h>
 #if defined(__x86_64__) || defined(__i386__)
@@ -61,6 +61,5 @@ void lt_runtime_describe(struct lt_buf *out)
     lt_dnnl_describe(out);
     lt_buf_puts(out, "; ");
 #endif
-    lt_buf_printf(out, "kernels %s; matrix products ", lt_kernels_best()->name);
-    lt_buf_puts(out, LT_WITH_DNNL ? "oneDNN" : LT_WITH_CBLAS ? "CBLAS" : "own");
+    lt_buf_printf(out, "kernels %s; matrix products %s", lt_kernels_best()->name, lt_gemm_best_name());
 }

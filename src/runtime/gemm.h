@@ -3,5 +3,6 @@
 #define LT_RUNTIME_GEMM_H
 #include "runtime/kernels/kernels.h"
 
-void lt_gemm_cblas(const struct lt_gemm *g);     /* builds with CBLAS and without oneDNN */
+lt_gemm_fn lt_gemm_best(void);                   /* for this build and this processor; always the same one there */
+const char *lt_gemm_best_name(void);
 #endif

@@ -42,7 +42,7 @@ struct lt_backend_ops {
     bool (*supports)(const struct lt_node *n, enum lt_dtype t);
     const struct lt_kernels *(*kernels)(void);
     const struct lt_dense *dense;
-    lt_gemm_fn gemm;                                     /* NULL: that of the kernel table */
+    lt_gemm_fn (*gemm)(void);                            /* NULL: that of the kernel table */
 };
 struct lt_backend {
     const struct lt_backend_ops *ops;

@@ -16,6 +16,11 @@ struct back {
     struct lt_weights *grad;
 };
 
+static float *back_at(const struct lt_train *s, int value)
+{
+    return lt_tat(s, s->plan.value[value].back_at);
+}
+
 static float *grad_of(const struct back *b, int i)
 {
     return b->grad->data[b->s->g->node[b->t->node].param[i]];
@@ -27,12 +32,22 @@ static void bias_gradient(const struct back *b)
         b->s->b->kernels->column_sums(b->dy, (int64_t)b->s->n * b->out->h * b->out->w, b->out->c, grad_of(b, 1));
 }
 
+/* gw [O,I] += dy [rows,O]^T * x [rows,I], or its transpose */
 static void pointwise_weights(const struct back *b)
 {
-    int rows = b->s->n * b->out->h * b->out->w;
-    /* gw [O,I] += dy [rows,O]^T * x [rows,I] */
-    b->s->b->gemm(&(struct lt_gemm){.m = b->out->c, .n = b->in->c, .k = rows, .a = b->dy, .lda = b->out->c, .ta = true, .b = b->x, .ldb = b->in->c,
-                                    .c = grad_of(b, 0), .ldc = b->in->c, .accumulate = true});
+    int rows = b->s->n * b->out->h * b->out->w, ic = b->in->c, oc = b->out->c;
+    struct lt_gemm g = {.m = oc, .n = ic, .k = rows, .a = b->dy, .lda = oc, .ta = true, .b = b->x, .ldb = ic, .c = grad_of(b, 0), .ldc = ic,
+                        .accumulate = true};
+    if (b->t->flip) {
+        float *gt = lt_tat(b->s, b->t->back_scratch), *gw = grad_of(b, 0);
+        g = (struct lt_gemm){.m = ic, .n = oc, .k = rows, .a = b->x, .lda = ic, .ta = true, .b = b->dy, .ldb = oc, .c = gt, .ldc = oc};
+        b->s->b->gemm(&g);
+        for (int o = 0; o < oc; o++)
+            for (int i = 0; i < ic; i++)
+                gw[o * ic + i] += gt[i * oc + o];
+    } else {
+        b->s->b->gemm(&g);
+    }
     bias_gradient(b);
 }
 
@@ -99,7 +114,7 @@ static void batch_norm(const struct back *b)
 static void softmax(const struct back *b)
 {
     int64_t k = lt_tcount(b->out);
-    const float *y = lt_tvalue_at(b->s, b->t->out);
+    const float *y = back_at(b->s, b->t->out);
     for (int64_t i = 0; i < b->s->n; i++) {
         double dot = 0;
         for (int64_t j = 0; j < k; j++)
@@ -114,7 +129,7 @@ static void multiply(const struct back *b)
     const struct lt_tstep *t = b->t;
     int64_t hw = (int64_t)b->out->h * b->out->w;
     float *ds = lt_tat(b->s, t->dx[1].at);
-    const float *second = lt_tvalue_at(b->s, t->in[1]);
+    const float *second = back_at(b->s, t->in[1]);
     if (t->broadcast)
         b->s->b->kernels->mul_backward(b->x, second, b->dy, b->s->n, hw, b->out->c, b->dx, ds);
     else
@@ -165,9 +180,24 @@ static void add_up(const struct back *b, bool written)
     }
 }
 
+/* Normalised inputs that forward did not keep. */
+static void compute_again(struct lt_train *s, const struct lt_tstep *t)
+{
+    for (int j = 0; j < LT_MAX_IN; j++) {
+        if (!t->again[j])
+            continue;
+        const struct lt_tstep *bn = &s->plan.step[s->plan.value[t->in[j]].bn_step];
+        double start = s->profiling ? lt_now_s() : 0;
+        lt_train_normalize(s, bn, back_at(s, t->in[j]));
+        if (s->profiling)
+            s->profile.s[1][bn->node] += lt_now_s() - start;
+    }
+}
+
 static lt_status run(struct lt_train *s, const struct lt_tstep *t, struct lt_weights *grad, struct lt_err *e)
 {
-    struct back b = {.s = s, .t = t, .in = &s->plan.value[t->in[0]], .out = &s->plan.value[t->out], .x = lt_tvalue_at(s, t->in[0]),
+    compute_again(s, t);
+    struct back b = {.s = s, .t = t, .in = &s->plan.value[t->in[0]], .out = &s->plan.value[t->out], .x = back_at(s, t->in[0]),
                      .dy = lt_tat(s, t->dy), .dx = t->dx[0].write ? lt_tat(s, t->dx[0].at) : NULL, .grad = grad};
     double start = s->profiling ? lt_now_s() : 0, middle;
     lt_status r = parameters(&b, e);

@@ -50,22 +50,26 @@ static lt_status dense(struct lt_train *s, const struct lt_tstep *t, struct lt_e
     return r;
 }
 
+void lt_train_normalize(struct lt_train *s, const struct lt_tstep *t, float *y)
+{
+    const struct lt_tvalue *v = &s->plan.value[t->out];
+    bool fixed = s->mode == LT_BN_RUNNING;
+    struct lt_bn b = {.rows = (int64_t)s->n * v->h * v->w, .c = v->c, .act = t->act, .fixed = fixed,
+                      .mean = fixed ? lt_tparam(s, t, 2) : s->mean + t->bn, .rstd = s->rstd + t->bn, .gamma = lt_tparam(s, t, 0),
+                      .beta = lt_tparam(s, t, 1)};
+    s->b->kernels->bn_forward(&b, lt_tvalue_at(s, t->in[0]), t->in[1] < 0 ? NULL : lt_tvalue_at(s, t->in[1]), y);
+}
+
 static void batch_norm(struct lt_train *s, const struct lt_tstep *t)
 {
-    const struct lt_kernels *k = s->b->kernels;
     const struct lt_tvalue *v = &s->plan.value[t->out];
-    const float *x = lt_tvalue_at(s, t->in[0]), *mean = s->mean + t->bn, *var = s->var + t->bn;
-    int64_t rows = (int64_t)s->n * v->h * v->w;
-    if (s->mode == LT_BN_BATCH) {
-        k->bn_stats(x, rows, v->c, s->mean + t->bn, s->var + t->bn);
-    } else {
-        mean = lt_tparam(s, t, 2);
+    const float *var = s->var + t->bn;
+    if (s->mode == LT_BN_BATCH)
+        s->b->kernels->bn_stats(lt_tvalue_at(s, t->in[0]), (int64_t)s->n * v->h * v->w, v->c, s->mean + t->bn, s->var + t->bn);
+    else
         var = lt_tparam(s, t, 3);
-    }
     lt_bn_rstd(var, v->c, s->g->node[t->node].eps, s->rstd + t->bn);
-    struct lt_bn b = {.rows = rows, .c = v->c, .act = t->act, .fixed = s->mode == LT_BN_RUNNING, .mean = mean, .rstd = s->rstd + t->bn,
-                      .gamma = lt_tparam(s, t, 0), .beta = lt_tparam(s, t, 1)};
-    k->bn_forward(&b, x, t->in[1] < 0 ? NULL : lt_tvalue_at(s, t->in[1]), lt_tvalue_at(s, t->out));
+    lt_train_normalize(s, t, lt_tvalue_at(s, t->out));
 }
 
 static lt_status run(struct lt_train *s, const struct lt_tstep *t, const float *x, struct lt_err *e)

@@ -52,13 +52,24 @@ static void count_uses(struct walk *k)
         }
         k->p->value[t->out].bwd_uses += reads >> 7;
     }
+    for (int i = 0; i < k->p->n_steps; i++) {
+        struct lt_tvalue *y = &k->p->value[k->p->step[i].out];
+        if (k->p->step[i].kind == LT_T_BN && k->p->step[i].in[1] < 0 && y->bwd_uses)
+            y->bn_step = i;
+    }
     k->p->value[k->p->output].fwd_uses++;                /* the caller */
 }
 
-static void release_if_done(struct walk *k, int v)
+/* Does backward read the place that forward wrote? */
+static bool is_kept(const struct lt_tvalue *v)
+{
+    return v->bwd_uses && v->bn_step < 0;
+}
+
+static void release_if_done(struct walk *k, int v, bool forward)
 {
     struct lt_tvalue *x = &k->p->value[v];
-    if (x->fwd_uses || x->bwd_uses || x->block < 0)
+    if (x->block < 0 || (forward ? x->fwd_uses || is_kept(x) : x->bwd_uses))
         return;
     lt_place_unref(&k->place, x->block);
     x->block = -1;
@@ -71,7 +82,7 @@ static int in_place_input(const struct walk *k, const struct lt_tstep *t)
         return -1;
     for (int j = 0; j < LT_MAX_IN; j++) {
         const struct lt_tvalue *v = t->in[j] < 0 ? NULL : &k->p->value[t->in[j]];
-        if (v && v->fwd_uses == 1 && !v->bwd_uses && !(j == 1 && t->kind == LT_T_MUL))
+        if (v && v->fwd_uses == 1 && !is_kept(v) && !(j == 1 && t->kind == LT_T_MUL))
             return t->in[j];
     }
     return -1;
@@ -83,6 +94,8 @@ static size_t scratch_count(const struct walk *k, const struct lt_tstep *t, bool
     c.n = k->batch;
     if (t->kind == LT_T_DENSE)
         return (size_t)k->b->ops->dense->scratch(&c);
+    if (t->kind == LT_T_POINTWISE && backward && t->flip)
+        return (size_t)k->p->value[t->in[0]].c * (size_t)k->p->value[t->out].c;
     if (t->kind == LT_T_DEPTHWISE && backward)
         return (size_t)t->window.kernel * (size_t)t->window.kernel * (size_t)t->window.c;
     return 0;
@@ -104,7 +117,7 @@ static void walk_forward(struct walk *k)
         } else {
             out->block = lt_place_alloc(&k->place, batch_count(k, t->out));
         }
-        out->at = at(k, out->block);
+        out->at = out->back_at = at(k, out->block);
         scratch = lt_place_alloc(&k->place, scratch_count(k, t, false));
         t->scratch = at(k, scratch);
         lt_place_unref(&k->place, scratch);
@@ -113,12 +126,12 @@ static void walk_forward(struct walk *k)
         for (int j = 0; j < LT_MAX_IN; j++)
             if (t->in[j] >= 0) {
                 k->p->value[t->in[j]].fwd_uses--;
-                release_if_done(k, t->in[j]);
+                release_if_done(k, t->in[j], true);
             }
     }
     k->p->value[k->p->output].fwd_uses--;
     if (!k->forward_only)
-        release_if_done(k, k->p->output);
+        release_if_done(k, k->p->output, true);
 }
 
 /* The gradient that stands in block `from` (held by the caller) becomes or is added to that of value v. */
@@ -207,6 +220,17 @@ static void plan_backward_step(struct walk *k, struct lt_tstep *t, int dy)
         lt_place_unref(&k->place, k->held[--k->n_held]);
 }
 
+static void compute_again(struct walk *k, struct lt_tstep *t, int j)
+{
+    struct lt_tvalue *x = &k->p->value[t->in[j]];
+    if (x->block >= 0)
+        return;
+    LT_CHECK(x->bn_step >= 0);
+    x->block = lt_place_alloc(&k->place, batch_count(k, t->in[j]));
+    x->back_at = at(k, x->block);
+    t->again[j] = true;
+}
+
 static void walk_backward(struct walk *k)
 {
     struct lt_tvalue *out = &k->p->value[k->p->output];
@@ -215,6 +239,9 @@ static void walk_backward(struct walk *k)
         struct lt_tstep *t = &k->p->step[i];
         struct lt_tvalue *y = &k->p->value[t->out];
         int reads = backward_reads(k, t);
+        for (int j = 0; j < LT_MAX_IN; j++)
+            if (t->in[j] >= 0 && reads >> j & 1)
+                compute_again(k, t, j);
         t->backward = y->need_grad && y->grad >= 0;
         if (t->backward) {
             t->dy = at(k, y->grad);
@@ -225,11 +252,11 @@ static void walk_backward(struct walk *k)
         for (int j = 0; j < LT_MAX_IN; j++)
             if (t->in[j] >= 0 && reads >> j & 1) {
                 k->p->value[t->in[j]].bwd_uses--;
-                release_if_done(k, t->in[j]);
+                release_if_done(k, t->in[j], false);
             }
         if (reads >> 7) {
             y->bwd_uses--;
-            release_if_done(k, t->out);
+            release_if_done(k, t->out, false);
         }
     }
 }
@@ -242,8 +269,8 @@ lt_status lt_tplan_make(const struct lt_backend *b, const struct lt_graph *g, in
     lt_status s = lt_tsteps_make(g, &p, e);
     if (s)
         goto out;
-    /* A step allocates at most: its output, packed weights, scratch twice, and two gradients with a sum each. */
-    k.place.cap_blocks = 8 * p.n_steps + 1;
+    /* A step allocates at most: its output, packed weights, scratch twice, two inputs again, and two gradients with a sum each. */
+    k.place.cap_blocks = 10 * p.n_steps + 1;
     tmp = lt_malloc((size_t)k.place.cap_blocks * (sizeof(*k.place.block) + sizeof(*k.place.gap)) + sizeof(*k.place.gap));
     if (!tmp) {
         s = lt_fail(e, LT_ENOMEM, "%s: memory plan", g->name);

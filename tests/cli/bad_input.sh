@@ -56,6 +56,17 @@ code 0 "--force moves the old run aside" "$lathe" run "$mini" -o "$tmp/r" --unti
 [ -s "$tmp/r/old-1/evaluations.jsonl" ]
 ok $? "and keeps its journal"
 
+# another budget: what was measured and trained is taken over
+code 0 "a run up to its search" "$lathe" search "$mini" -o "$tmp/b"
+code 0 "with another budget" "$lathe" search "$mini" -o "$tmp/b" --set constraints.size_kb.max=25 --force
+says "$tmp/err" "taken over from it: measurements training" "measurements and training are kept"
+[ "$(grep -c '"type":"measure"' "$tmp/b/evaluations.jsonl")" -eq 24 ] && [ "$(grep -c '"type":"train"' "$tmp/b/evaluations.jsonl")" -eq 1 ]
+ok $? "their records are there"
+code 0 "the same from nothing" "$lathe" search "$mini" -o "$tmp/c" --set constraints.size_kb.max=25
+journal "$tmp/b" | sort > "$tmp/b.sorted"
+journal "$tmp/c" | sort | cmp "$tmp/b.sorted" -
+ok $? "gives the same records"
+
 # a journal damaged in the middle
 sed -i '3s/a/b/' "$tmp/r/evaluations.jsonl"
 code 1 "a journal damaged in the middle is refused" "$lathe" run "$mini" -o "$tmp/r" --until measure --set seed=8

@@ -1,6 +1,7 @@
 /*
- * The verbs over MPI. Prints one line that must be the same for any number of ranks; run_np.sh compares 1, 2, 3 and 4. Items take uneven time, so that the
- * shared counter has something to balance while rank 0 computes. Exit code 77: this build has no MPI.
+ * The verbs over MPI. Prints one line that must be the same for any number of ranks; run_np.sh compares 1, 2, 3 and 4.
+ * Items take uneven time, so that the shared counter has something to balance while rank 0 computes. Exit code 77: this
+ * build has no MPI.
  */
 #include "lathe/comm.h"
 #include "lathe/file.h"
@@ -14,8 +15,7 @@
 
 enum { ITEMS = 60, SHARDS = 8, LENGTH = 300001 };
 
-static lt_status item(void *arg, int64_t i, void *out, struct lt_err *e)
-{
+static lt_status item(void *arg, int64_t i, void *out, struct lt_err *e) {
     double v = 1.0 / (double)(i + 1);
     (void)e;
     ++*(int64_t *)arg;
@@ -24,15 +24,13 @@ static lt_status item(void *arg, int64_t i, void *out, struct lt_err *e)
     return LT_OK;
 }
 
-static lt_status fail_on_last(void *arg, int64_t i, void *out, struct lt_err *e)
-{
+static lt_status fail_on_last(void *arg, int64_t i, void *out, struct lt_err *e) {
     (void)arg;
     (void)out;
     return i == ITEMS - 1 ? lt_fail(e, LT_INFEASIBLE, "as asked") : LT_OK;
 }
 
-static lt_status run(struct lt_comm *c, struct lt_err *e)
-{
+static lt_status run(struct lt_comm *c, struct lt_err *e) {
     double v[ITEMS] = {0};
     int64_t computed = 0;
     int first, count;
@@ -50,9 +48,11 @@ static lt_status run(struct lt_comm *c, struct lt_err *e)
     if ((s = lt_comm_sum_tree(c, SHARDS, parts, LENGTH, sum, e))) goto out;
     if (c->rank == c->size - 1) memset(big, 'x', 3 << 20);
     if ((s = lt_comm_bcast(c, big, 3 << 20, c->size - 1, e))) goto out;
-    if (lt_comm_map(c, ITEMS, v + 0, 0, fail_on_last, NULL, e) != LT_INFEASIBLE || !strstr(e->msg, "as asked")) s = lt_fail(e, LT_EFAIL, "a failing item was lost");
+    if (lt_comm_map(c, ITEMS, v + 0, 0, fail_on_last, NULL, e) != LT_INFEASIBLE || !strstr(e->msg, "as asked"))
+        s = lt_fail(e, LT_EFAIL, "a failing item was lost");
     if ((s = lt_comm_agree(c, s, e))) goto out;
-    uint32_t sums[3] = {lt_crc32(0, v, sizeof(v)), lt_crc32(0, sum, LENGTH * sizeof(float)), lt_crc32(0, big, 3 << 20)}, all[3];
+    uint32_t sums[3] = {lt_crc32(0, v, sizeof(v)), lt_crc32(0, sum, LENGTH * sizeof(float)), lt_crc32(0, big, 3 << 20)},
+             all[3];
     memcpy(all, sums, sizeof(all));
     if ((s = lt_comm_bcast(c, all, sizeof(all), 0, e))) goto out;
     if (memcmp(all, sums, sizeof(all))) s = lt_fail(e, LT_EFAIL, "rank %d holds other results than rank 0", c->rank);
@@ -65,7 +65,8 @@ static lt_status run(struct lt_comm *c, struct lt_err *e)
     if ((s = c->ops->barrier(c, e))) goto out;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
     double used = (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
-    if (used > 0.2) s = lt_fail(e, LT_EFAIL, "rank %d used %.2f s of processor time while it waited 0.4 s", c->rank, used);
+    if (used > 0.2)
+        s = lt_fail(e, LT_EFAIL, "rank %d used %.2f s of processor time while it waited 0.4 s", c->rank, used);
     s = lt_comm_agree(c, s, e);
 out:
     lt_free(big);
@@ -74,8 +75,7 @@ out:
     return s;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     struct lt_comm *c = NULL;
     struct lt_err e = {0};
     alarm(60);

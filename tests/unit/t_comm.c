@@ -1,6 +1,7 @@
 /*
- * Communication verbs on the self and the fake communicator, 1 to 5 ranks: results do not depend on the number of ranks, and a fault at any collective
- * makes every rank return an error while none hangs (an alarm ends the test if one does).
+ * Communication verbs on the self and the fake communicator, 1 to 5 ranks: results do not depend on the number of
+ * ranks, and a fault at any collective makes every rank return an error while none hangs (an alarm ends the test if one
+ * does).
  */
 #include "lathe/comm.h"
 #include "lathe/mem.h"
@@ -18,14 +19,20 @@ struct result {
     char text[16];
     int gathered[MAX_RANKS];
     bool any;
-    int wrong;                                  /* checks that failed inside a rank */
-    int64_t computed;                           /* items this rank computed */
+    int wrong;        /* checks that failed inside a rank */
+    int64_t computed; /* items this rank computed */
 };
-struct shared { struct result r[MAX_RANKS]; int64_t fail_item; int n; };
-struct item_arg { struct result *r; int64_t fail_item; };
+struct shared {
+    struct result r[MAX_RANKS];
+    int64_t fail_item;
+    int n;
+};
+struct item_arg {
+    struct result *r;
+    int64_t fail_item;
+};
 
-static lt_status square(void *arg, int64_t item, void *out, struct lt_err *e)
-{
+static lt_status square(void *arg, int64_t item, void *out, struct lt_err *e) {
     struct item_arg *a = arg;
     int64_t v = item * item + 1;
     if (item == a->fail_item) return lt_fail(e, LT_EIO, "item %d is bad", (int)item);
@@ -34,16 +41,14 @@ static lt_status square(void *arg, int64_t item, void *out, struct lt_err *e)
     return LT_OK;
 }
 
-static void fill_shard(int shard, float *v)
-{
+static void fill_shard(int shard, float *v) {
     struct lt_rng rng;
     lt_rng_at(&rng, 7, LT_RNG_TEST, 1, (uint64_t)shard);
     for (int i = 0; i < LENGTH; i++) v[i] = (float)lt_rng_normal(&rng);
 }
 
 /* Every verb once or twice, with the checks that hold on any rank. */
-static lt_status body(struct lt_comm *c, void *arg, struct lt_err *e)
-{
+static lt_status body(struct lt_comm *c, void *arg, struct lt_err *e) {
     struct shared *sh = arg;
     struct result *r = &sh->r[c->rank];
     size_t each[MAX_RANKS];
@@ -73,8 +78,7 @@ out:
     return s;
 }
 
-static lt_status agree_body(struct lt_comm *c, void *arg, struct lt_err *e)
-{
+static lt_status agree_body(struct lt_comm *c, void *arg, struct lt_err *e) {
     lt_status mine = LT_OK;
     (void)arg;
     if (c->rank == 1) mine = lt_fail(e, LT_EINTR, "stop");
@@ -82,18 +86,18 @@ static lt_status agree_body(struct lt_comm *c, void *arg, struct lt_err *e)
     if (c->rank == 3) mine = lt_fail(e, LT_EIO, "other disk");
     lt_status s = lt_comm_agree(c, mine, e);
     const char *want = c->rank == 2 ? "disk" : "rank 2: disk";
-    return s == LT_EIO && !strcmp(e->msg, want) ? LT_OK : lt_fail(e, LT_EFAIL, "rank %d got %s '%s'", c->rank, lt_status_name(s), e->msg);
+    return s == LT_EIO && !strcmp(e->msg, want)
+               ? LT_OK
+               : lt_fail(e, LT_EFAIL, "rank %d got %s '%s'", c->rank, lt_status_name(s), e->msg);
 }
 
-static lt_status leave_body(struct lt_comm *c, void *arg, struct lt_err *e)
-{
+static lt_status leave_body(struct lt_comm *c, void *arg, struct lt_err *e) {
     (void)arg;
     if (c->rank == 1) return lt_fail(e, LT_EIO, "gone");
     return c->ops->barrier(c, e);
 }
 
-static void test_shards(void)
-{
+static void test_shards(void) {
     int bad = 0;
     for (int shards = 1; shards <= 64; shards *= 2) {
         for (int n = 1; n <= 70; n++) {
@@ -111,8 +115,7 @@ static void test_shards(void)
     lt_ok(bad == 0, "shards: every rank holds one aligned subtree, together all of them, in rank order");
 }
 
-int main(void)
-{
+int main(void) {
     static struct shared one, sh;
     struct lt_err e = {0};
     struct lt_comm *self = NULL;
@@ -122,7 +125,9 @@ int main(void)
     lt_ok(self && body(self, &one, &e) == LT_OK && one.r[0].wrong == 0, "self: all verbs");
     lt_comm_close(self);
     self = NULL;
-    lt_ok(lt_comm_open("carrier pigeon", NULL, NULL, &self, &e) == LT_EINVAL && !self && strstr(e.msg, "carrier pigeon"), "an unknown mode is refused by name");
+    lt_ok(lt_comm_open("carrier pigeon", NULL, NULL, &self, &e) == LT_EINVAL && !self &&
+              strstr(e.msg, "carrier pigeon"),
+          "an unknown mode is refused by name");
     test_shards();
     for (int n = 1; n <= MAX_RANKS; n++) {
         lt_status each[MAX_RANKS];
@@ -158,10 +163,12 @@ int main(void)
         s = lt_comm_fake_run(&o, body, &sh, each, &e);
         int same = 0;
         for (int r = 0; r < n; r++) same += each[r] == LT_EIO;
-        lt_ok(same == n && strstr(e.msg, "item 20 is bad"), "fake np=%d: a failing item fails the map on all ranks with its message", n);
+        lt_ok(same == n && strstr(e.msg, "item 20 is bad"),
+              "fake np=%d: a failing item fails the map on all ranks with its message", n);
         sh.fail_item = -1;
     }
-    lt_ok(lt_comm_fake_run(&(struct lt_fake_opt){.n = 4}, agree_body, NULL, NULL, &e) == LT_OK, "agree: the worst status wins, lowest rank's message: %s", e.msg);
+    lt_ok(lt_comm_fake_run(&(struct lt_fake_opt){.n = 4}, agree_body, NULL, NULL, &e) == LT_OK,
+          "agree: the worst status wins, lowest rank's message: %s", e.msg);
     lt_status each[3];
     lt_comm_fake_run(&(struct lt_fake_opt){.n = 3}, leave_body, NULL, each, &e);
     lt_ok(each[0] && each[1] && each[2], "a rank that leaves does not hang the others");

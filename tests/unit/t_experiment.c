@@ -1,4 +1,5 @@
-/* Reading experiments: every mistake is reported with its place and what would be right; a resolved experiment reads back to itself. */
+/* Reading experiments: every mistake is reported with its place and what would be right; a resolved experiment reads
+ * back to itself. */
 #include "lathe/file.h"
 #include "lathe/mem.h"
 #include "run/experiment.h"
@@ -13,8 +14,7 @@ static char *path;
 static const char *space;
 
 /* Line 1 is schema, 2 space, 3 data; the rest is `tail`, from line 4. */
-static lt_status load(const char *tail, const char *const *set, int n_set, struct lt_experiment **x, struct lt_err *e)
-{
+static lt_status load(const char *tail, const char *const *set, int n_set, struct lt_experiment **x, struct lt_err *e) {
     char *text = lt_asprintf("schema: 1\nspace: {file: \"%s\"}\ndata: {format: synthetic, size: 12}\n%s", space, tail);
     lt_status s = lt_file_write_atomic(path, text, strlen(text), e);
     lt_free(text);
@@ -22,9 +22,10 @@ static lt_status load(const char *tail, const char *const *set, int n_set, struc
     return s ? s : lt_experiment_load(path, set, n_set, x, e);
 }
 
-static void test_bad(void)
-{
-    static const struct { const char *name, *tail, *place, *says; } bad[] = {
+static void test_bad(void) {
+    static const struct {
+        const char *name, *tail, *place, *says;
+    } bad[] = {
         {"unknown section", "serch: {name: random}\n", ":4:1:", "search"},
         {"unknown key", "supernet: {epoch: 3}\n", ":4:12:", "epochs"},
         {"unknown key of a plug-in", "search: {name: evolution, populaton: 3}\n", ":4:27:", "population"},
@@ -40,7 +41,8 @@ static void test_bad(void)
         {"a limit that is no map", "constraints: {latency_ms: 0.8}\n", ":4:27:", ""},
         {"an unknown side", "constraints: {latency_ms: {most: 1}}\n", ":4:28:", "max"},
         {"min above max", "constraints: {macs: {min: 5, max: 4}}\n", ":4:21:", "above"},
-        {"a relative limit without a number", "constraints: {latency_ms: {max: half largest}}\n", ":4:33:", "0.45 largest"},
+        {"a relative limit without a number", "constraints: {latency_ms: {max: half largest}}\n",
+         ":4:33:", "0.45 largest"},
         {"a negative relative limit", "constraints: {latency_ms: {max: -1 largest}}\n", ":4:33:", "largest"},
         {"unknown sense", "objectives: {accuracy: most}\n", ":4:24:", "maximize"},
         {"no objective", "objectives: {}\n", ":4:13:", "at least one"},
@@ -65,22 +67,35 @@ static void test_bad(void)
     }
 }
 
-static void test_set(void)
-{
-    static const struct { const char *set, *says; } bad[] = {
-        {"supernet.epochs=many", "--set supernet.epochs:1:1:"}, {"supernet.epoks=3", "--set supernet.epoks"}, {"supernet", "section.key=value"},
-        {"=3", "section.key=value"}, {"a..b=3", "empty"}, {"seed.deep=3", "map"}, {"supernet.lr=[", "--set supernet.lr"},
+static void test_set(void) {
+    static const struct {
+        const char *set, *says;
+    } bad[] = {
+        {"supernet.epochs=many", "--set supernet.epochs:1:1:"},
+        {"supernet.epoks=3", "--set supernet.epoks"},
+        {"supernet", "section.key=value"},
+        {"=3", "section.key=value"},
+        {"a..b=3", "empty"},
+        {"seed.deep=3", "map"},
+        {"supernet.lr=[", "--set supernet.lr"},
     };
     struct lt_experiment *x = NULL;
     struct lt_err e = {0};
-    const char *const good[] = {"supernet.epochs=2.5", "name=other", "constraints.latency_ms.max=3 us", "search={name: random, samples: 9}", "seed=77", "seed=78"};
+    const char *const good[] = {"supernet.epochs=2.5",
+                                "name=other",
+                                "constraints.latency_ms.max=3 us",
+                                "search={name: random, samples: 9}",
+                                "seed=77",
+                                "seed=78"};
     lt_status s = load("seed: 5\nconstraints: {size_kb: {max: 7}}\n", good, 6, &x, &e);
     lt_ok(s == LT_OK, "good settings: %s", e.msg);
     if (x) {
-        lt_ok(x->train.epochs == 2.5 && !strcmp(x->name, "other") && x->seed == 78, "values are those of the command line, the last one wins");
+        lt_ok(x->train.epochs == 2.5 && !strcmp(x->name, "other") && x->seed == 78,
+              "values are those of the command line, the last one wins");
         struct lt_goal g;
         lt_experiment_goal(x, NULL, &g);
-        lt_ok(g.n_constraints == 2 && g.constraint[0].score == LT_SCORE_SIZE_KB && g.constraint[1].max == 0.003, "a key is added beside those of the file, its unit converted");
+        lt_ok(g.n_constraints == 2 && g.constraint[0].score == LT_SCORE_SIZE_KB && g.constraint[1].max == 0.003,
+              "a key is added beside those of the file, its unit converted");
         lt_ok(strstr(x->resolved, "samples: 9") != NULL, "a whole section can be replaced");
     }
     lt_experiment_free(x);
@@ -91,24 +106,31 @@ static void test_set(void)
     }
 }
 
-static void test_good(void)
-{
+static void test_good(void) {
     struct lt_experiment *x = NULL, *y = NULL;
     struct lt_err e = {0};
     struct lt_flat a = {0}, b = {0};
-    lt_status s = load("constraints: {latency_ms: {max: 0.45 largest}, size_kb: {max: 600, min: 1 KiB}, macs: {max: 2e6}}\nquantize: {max_accuracy_drop: 0.5%}\n"
-                       "device: {name: fake, noise: 2%}\n", NULL, 0, &x, &e);
+    lt_status s = load("constraints: {latency_ms: {max: 0.45 largest}, size_kb: {max: 600, min: 1 KiB}, macs: {max: "
+                       "2e6}}\nquantize: {max_accuracy_drop: 0.5%}\n"
+                       "device: {name: fake, noise: 2%}\n",
+                       NULL, 0, &x, &e);
     if (!lt_ok(s == LT_OK, "a good experiment: %s", e.msg)) return;
     struct lt_scores largest = {.v = {[LT_SCORE_LATENCY_MS] = 2}, .have = {[LT_SCORE_LATENCY_MS] = true}};
     struct lt_goal g;
     lt_experiment_goal(x, NULL, &g);
-    lt_ok(g.n_constraints == 3 && isinf(g.constraint[0].max), "a relative limit is open while the largest network is not known");
+    lt_ok(g.n_constraints == 3 && isinf(g.constraint[0].max),
+          "a relative limit is open while the largest network is not known");
     lt_experiment_goal(x, &largest, &g);
-    lt_ok(g.constraint[0].max == 0.9 && isinf(g.constraint[0].min) && g.constraint[1].max == 600 && g.constraint[1].min == 1.024 && g.constraint[2].max == 2e6, "limits in numbers");
-    lt_ok(g.n_objectives == 1 && g.objective[0].score == LT_SCORE_ACCURACY && g.objective[0].maximize, "accuracy is maximized when nothing is said");
+    lt_ok(g.constraint[0].max == 0.9 && isinf(g.constraint[0].min) && g.constraint[1].max == 600 &&
+              g.constraint[1].min == 1.024 && g.constraint[2].max == 2e6,
+          "limits in numbers");
+    lt_ok(g.n_objectives == 1 && g.objective[0].score == LT_SCORE_ACCURACY && g.objective[0].maximize,
+          "accuracy is maximized when nothing is said");
     lt_ok(x->quantize && x->quant.max_accuracy_drop == 0.005 && x->seed == 42, "defaults and units");
 
-    lt_ok(lt_file_write_atomic(path, x->resolved, strlen(x->resolved), &e) == LT_OK && lt_experiment_load(path, NULL, 0, &y, &e) == LT_OK, "the resolved text is an experiment: %s", e.msg);
+    lt_ok(lt_file_write_atomic(path, x->resolved, strlen(x->resolved), &e) == LT_OK &&
+              lt_experiment_load(path, NULL, 0, &y, &e) == LT_OK,
+          "the resolved text is an experiment: %s", e.msg);
     if (y) lt_ok(!strcmp(x->resolved, y->resolved), "which resolves to itself");
     if (y && !lt_experiment_flatten(x, &a, &e) && !lt_experiment_flatten(y, &b, &e)) {
         int differ = a.n != b.n;
@@ -129,14 +151,14 @@ static void test_good(void)
     x = NULL;
     s = lt_file_write_atomic(path, missing, sizeof(missing) - 1, &e);
     if (!s) s = lt_experiment_load(path, NULL, 0, &x, &e);
-    lt_ok(s == LT_EINVAL && strstr(e.msg, ":2:15:") && strstr(e.msg, "nowhere.yaml"), "a space that is not there: %s", e.msg);
+    lt_ok(s == LT_EINVAL && strstr(e.msg, ":2:15:") && strstr(e.msg, "nowhere.yaml"), "a space that is not there: %s",
+          e.msg);
     s = load("quantize:\ndevice: {name: fake, precisions: [f32]}\n", NULL, 0, &x, &e);
     lt_ok(s == LT_OK && !x->quantize, "no int8 among the precisions, no quantization: %s", e.msg);
     lt_experiment_free(x);
 }
 
-int main(void)
-{
+int main(void) {
     const char *src = getenv("LT_SRCDIR");
     if (!mkdtemp(dir)) return 99;
     path = lt_asprintf("%s/x.yaml", dir);

@@ -1,0 +1,182 @@
+/*
+ * Room: run. The beginning of a run's journal: what the run is, and whether a journal that is already there is of the
+ * same experiment.
+ */
+#include "config.h"
+#include "run/stages.h"
+#include "lathe/file.h"
+#include "lathe/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static void hex(char out[24], uint64_t v) { snprintf(out, 24, "%016llx", (unsigned long long)v); }
+
+/* The first record: what this run is. Rank 0. */
+static lt_status write_begin(struct lt_run *r, const struct lt_flat *flat, struct lt_err *e) {
+    struct lt_buf b = LT_BUF_INIT, runtime = LT_BUF_INIT;
+    struct lt_jw w;
+    char text[32];
+    time_t now = time(NULL);
+    struct tm tm;
+    lt_record_begin(&w, &b, "begin", NULL);
+    lt_jw_kint(&w, "schema", 1);
+    lt_jw_kstr(&w, "name", r->x->name);
+    lt_jw_key(&w, "experiment");
+    lt_jw_obj(&w);
+    for (int i = 0; i < flat->n; i++)
+        if (!lt_experiment_key_is_free(flat->item[i].key)) lt_jw_kstr(&w, flat->item[i].key, flat->item[i].value);
+    lt_jw_obj_end(&w);
+    lt_jw_kstr(&w, "space", lt_space_name(r->x->space));
+    hex(text, lt_space_hash(r->x->space));
+    lt_jw_kstr(&w, "space_hash", text);
+    hex(text, lt_data_hash(r->data));
+    lt_jw_kstr(&w, "data_hash", text);
+    lt_jw_key(&w, "meta");
+    lt_jw_obj(&w);
+    lt_jw_kstr(&w, "version", PACKAGE_VERSION);
+    lt_runtime_describe(&runtime);
+    lt_jw_kstr(&w, "runtime", runtime.data);
+    lt_jw_kstr(&w, "cpu", lt_runtime_cpu_model());
+    lt_jw_kint(&w, "ranks", r->comm->size);
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+    lt_jw_kstr(&w, "time", text);
+    lt_jw_obj_end(&w);
+    lt_record_end(&w);
+    lt_status s = lt_buf_ok(&runtime, e);
+    if (!s) s = lt_store_add(r->store, &b, e);
+    lt_buf_release(&runtime);
+    lt_buf_release(&b);
+    return s;
+}
+
+/* What differs, in words, and which records of the old run are still right in the new one. */
+struct change {
+    struct lt_buf text;
+    bool measure, train; /* stale */
+};
+
+static void differs(struct change *c, const char *key, const char *was, const char *now) {
+    static const char *const of_measure[] = {"seed", "space", "device.", "predictor.samples", NULL},
+                             *const of_train[] = {"seed", "space", "data", "supernet.", NULL};
+    lt_buf_printf(&c->text, "%s%s: %s in the run, %s now", c->text.len ? "; " : "", key, was ? was : "absent",
+                  now ? now : "absent");
+    for (int i = 0; of_measure[i]; i++)
+        if (!strncmp(key, of_measure[i], strlen(of_measure[i]))) c->measure = true;
+    for (int i = 0; of_train[i]; i++)
+        if (!strncmp(key, of_train[i], strlen(of_train[i]))) c->train = true;
+}
+
+/* Names what differs between the run in the folder and this experiment; empty: nothing. */
+static lt_status compare_begin(const struct lt_run *r, const struct lt_flat *flat, struct change *diff,
+                               struct lt_err *e) {
+    const struct lt_json *rec = lt_store_find(r->store, "begin", NULL),
+                         *old = rec ? lt_json_get(rec, "experiment") : NULL;
+    const char *was;
+    char now[24];
+    if (!old || old->kind != LT_JSON_OBJ) {
+        lt_buf_puts(&diff->text, "the journal there is not one of a run");
+        diff->measure = diff->train = true;
+        return LT_OK;
+    }
+    for (int i = 0; i < flat->n; i++) {
+        const struct lt_flat_item *f = &flat->item[i];
+        if (lt_experiment_key_is_free(f->key)) continue;
+        const struct lt_json *o = lt_json_get(old, f->key);
+        was = o && o->kind == LT_JSON_STR ? o->str : NULL;
+        if (!was || strcmp(was, f->value)) differs(diff, f->key, was, f->value);
+    }
+    for (int i = 0; i < old->n; i++) {
+        bool there = false;
+        for (int k = 0; k < flat->n && !there; k++) there = !strcmp(flat->item[k].key, old->child[i]->key);
+        if (!there) differs(diff, old->child[i]->key, old->child[i]->str, NULL);
+    }
+    hex(now, lt_space_hash(r->x->space));
+    if (!lt_json_str(rec, "space_hash", &was, NULL) && strcmp(was, now)) differs(diff, "space contents", was, now);
+    hex(now, lt_data_hash(r->data));
+    if (!lt_json_str(rec, "data_hash", &was, NULL) && strcmp(was, now)) differs(diff, "data contents", was, now);
+    return lt_buf_ok(&diff->text, e);
+}
+
+/* Copies the records that a changed experiment leaves valid, as text without their CRC. Rank 0. */
+static lt_status keep_records(const struct lt_run *r, const struct change *c, struct lt_buf **out, int *n_out,
+                              struct lt_err *e) {
+    int total = lt_store_count(r->store), n = 0;
+    struct lt_buf *kept = lt_calloc((size_t)total + 1, sizeof(*kept));
+    struct lt_jw w;
+    const char *type;
+    if (!kept) return lt_fail(e, LT_ENOMEM, "records to keep");
+    for (int i = 0; i < total; i++) {
+        const struct lt_json *rec = lt_store_at(r->store, i);
+        if (lt_json_str(rec, "type", &type, NULL)) continue;
+        bool measure = !c->measure && (!strcmp(type, "measure") || !strcmp(type, "device"));
+        if (!measure && (c->train || strcmp(type, "train"))) continue;
+        lt_jw_init(&w, &kept[n]);
+        lt_jw_obj(&w);
+        for (int k = 0; k < rec->n; k++) {
+            if (!strcmp(rec->child[k]->key, "crc")) continue;
+            lt_jw_key(&w, rec->child[k]->key);
+            lt_json_copy(&w, rec->child[k]);
+        }
+        lt_jw_obj_end(&w);
+        n++;
+    }
+    *out = kept;
+    *n_out = n;
+    return LT_OK;
+}
+
+/* --force: the other run is moved aside; what it measured and trained is taken over where that is still right. */
+static lt_status restart(struct lt_run *r, const struct lt_flat *flat, const struct change *c, struct lt_err *e) {
+    struct lt_buf *kept = NULL;
+    int n = 0;
+    lt_status s = r->comm->rank == 0 ? keep_records(r, c, &kept, &n, e) : LT_OK;
+    if ((s = lt_comm_agree(r->comm, s, e))) return s;
+    if ((s = lt_store_restart(r->store, !c->train, e))) goto out;
+    if (r->comm->rank == 0) {
+        s = write_begin(r, flat, e);
+        for (int i = 0; i < n && !s; i++) s = lt_store_add(r->store, &kept[i], e);
+    }
+    if ((s = lt_store_commit(r->store, s, e))) goto out;
+    lt_ui_say(r->ui, LT_UI_WARN, "%s: the other run there was moved aside%s%s%s", lt_store_dir(r->store),
+              c->measure && c->train ? "" : "; taken over from it:", c->measure ? "" : " measurements",
+              c->train ? "" : " training");
+out:
+    for (int i = 0; i < n; i++) lt_buf_release(&kept[i]);
+    lt_free(kept);
+    return s;
+}
+
+/* A new journal gets its first record; an old one must be of this experiment. */
+lt_status lt_run_begin(struct lt_run *r, bool force, struct lt_err *e) {
+    struct lt_flat flat = {0};
+    struct change diff = {0};
+    lt_status s = lt_experiment_flatten(r->x, &flat, e);
+    if ((s = lt_comm_agree(r->comm, s, e))) goto out;
+    if (lt_store_count(r->store)) {
+        if ((s = lt_comm_agree(r->comm, compare_begin(r, &flat, &diff, e), e))) goto out;
+        if (diff.text.len && !force) {
+            s = lt_fail(e, LT_EINVAL,
+                        "%s holds another run: %.700s. Choose another folder (-o), or --force to move it aside and "
+                        "keep what is still right",
+                        lt_store_dir(r->store), diff.text.data);
+            goto out;
+        }
+        if (diff.text.len && (s = restart(r, &flat, &diff, e))) goto out;
+    } else {
+        if (r->comm->rank == 0) s = write_begin(r, &flat, e);
+        if ((s = lt_store_commit(r->store, s, e))) goto out;
+    }
+    if (r->comm->rank == 0) {
+        char *path = lt_store_path(r->store, "experiment.yaml");
+        s = path ? lt_file_write_atomic(path, r->x->resolved, strlen(r->x->resolved), e)
+                 : lt_fail(e, LT_ENOMEM, "experiment.yaml");
+        lt_free(path);
+    }
+    s = lt_comm_agree(r->comm, s, e);
+out:
+    lt_buf_release(&diff.text);
+    lt_flat_release(&flat);
+    return s;
+}
