@@ -14,8 +14,8 @@
 
 static int lt_tap_count, lt_tap_failed;
 
-__attribute__((format(printf, 4, 5), unused))
-static bool lt_tap_check(bool pass, const char *file, int line, const char *fmt, ...) {
+__attribute__((format(printf, 4, 5), unused)) static bool lt_tap_check(bool pass, const char *file, int line,
+                                                                       const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     printf("%s %d - ", pass ? "ok" : "not ok", ++lt_tap_count);
@@ -30,8 +30,7 @@ static bool lt_tap_check(bool pass, const char *file, int line, const char *fmt,
     return pass;
 }
 
-__attribute__((format(printf, 1, 2), unused))
-static void lt_skip(const char *fmt, ...) {
+__attribute__((format(printf, 1, 2), unused)) static void lt_skip(const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     printf("ok %d # SKIP ", ++lt_tap_count);
@@ -41,8 +40,7 @@ static void lt_skip(const char *fmt, ...) {
     fflush(stdout);
 }
 
-__attribute__((format(printf, 1, 2), unused))
-static void lt_note(const char *fmt, ...) {
+__attribute__((format(printf, 1, 2), unused)) static void lt_note(const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     printf("# ");
@@ -52,8 +50,7 @@ static void lt_note(const char *fmt, ...) {
     fflush(stdout);
 }
 
-__attribute__((unused))
-static int lt_done(void) {
+__attribute__((unused)) static int lt_done(void) {
     printf("1..%d\n", lt_tap_count);
     fflush(stdout);
     return lt_tap_failed ? 1 : 0;

@@ -1,8 +1,12 @@
-/* Example device "permac": a chip of which one knows a single number, the time of a multiply-add. Exact, so no samples are drawn. */
+/* Example device "permac": a chip of which one knows a single number, the time of a multiply-add. Exact, so no samples
+ * are drawn. */
 #include "devices/devices.h"
 #include "lathe/cost.h"
 
-struct state { double s_per_mac; int64_t batch; };
+struct state {
+    double s_per_mac;
+    int64_t batch;
+};
 #define AT(f) offsetof(struct state, f)
 
 static const struct lt_opt opts[] = {
@@ -16,8 +20,8 @@ static bool supports(const void *self, enum lt_op op, enum lt_dtype t) {
     return t == LT_F32; /* refusing is an answer: the quantizer then leaves everything in f32 */
 }
 
-static lt_status measure(void *self, const struct lt_graph *g, const struct lt_plan *plan, const struct lt_measure_opt *o, struct lt_measurement *out,
-                         struct lt_err *e) {
+static lt_status measure(void *self, const struct lt_graph *g, const struct lt_plan *plan,
+                         const struct lt_measure_opt *o, struct lt_measurement *out, struct lt_err *e) {
     const struct state *s = self;
     struct lt_cost cost;
     int batch = o->batch > 0 ? o->batch : (int)s->batch;
@@ -32,6 +36,11 @@ static void describe(const void *self, struct lt_jw *w) {
 }
 
 const struct lt_device_ops lt_device_permac = {
-    .name = "permac", .about = "time proportional to multiply-adds", .opts = opts, .state_size = sizeof(struct state),
-    .supports = supports, .measure = measure, .describe = describe,
+    .name = "permac",
+    .about = "time proportional to multiply-adds",
+    .opts = opts,
+    .state_size = sizeof(struct state),
+    .supports = supports,
+    .measure = measure,
+    .describe = describe,
 };

@@ -1,14 +1,19 @@
-/* Example predictor "mean": says the mean of what was measured, and its standard deviation. The baseline that every other has to beat. */
+/* Example predictor "mean": says the mean of what was measured, and its standard deviation. The baseline that every
+ * other has to beat. */
 #include "lathe/mem.h"
 #include "lathe/predictor.h"
 #include "lathe/stats.h"
 
-struct cfg { double inflate; };
-struct self { double inflate, mean_s, sd_s; };
+struct cfg {
+    double inflate;
+};
+struct self {
+    double inflate, mean_s, sd_s;
+};
 
-static const struct lt_opt opts[] = {
-    {"inflate", LT_OPT_DOUBLE, "", "1", 0.1, 10, offsetof(struct cfg, inflate), NULL, "factor on the stated standard deviation"},
-    {0}};
+static const struct lt_opt opts[] = {{"inflate", LT_OPT_DOUBLE, "", "1", 0.1, 10, offsetof(struct cfg, inflate), NULL,
+                                      "factor on the stated standard deviation"},
+                                     {0}};
 
 static lt_status open(const struct lt_space *space, const void *cfg, uint64_t seed, void **out, struct lt_err *e) {
     (void)space;
@@ -29,7 +34,8 @@ static lt_status fit(void *self, const struct lt_arch *a, const double *latency_
     return LT_OK;
 }
 
-static lt_status predict(const void *self, const struct lt_arch *a, int n, double *mean_s, double *sd_s, struct lt_err *e) {
+static lt_status predict(const void *self, const struct lt_arch *a, int n, double *mean_s, double *sd_s,
+                         struct lt_err *e) {
     const struct self *p = self;
     (void)a;
     (void)e;
@@ -41,6 +47,13 @@ static lt_status predict(const void *self, const struct lt_arch *a, int n, doubl
 }
 
 const struct lt_predictor_ops lt_predictor_mean = {
-    .name = "mean", .source = "none", .about = "the mean of the measurements", .opts = opts, .cfg_size = sizeof(struct cfg),
-    .open = open, .close = lt_free, .fit = fit, .predict = predict,
+    .name = "mean",
+    .source = "none",
+    .about = "the mean of the measurements",
+    .opts = opts,
+    .cfg_size = sizeof(struct cfg),
+    .open = open,
+    .close = lt_free,
+    .fit = fit,
+    .predict = predict,
 };

@@ -1,12 +1,15 @@
 /*
- * Example searcher "walk": a local search. Asks for mutants of the best architecture known so far, first of the smallest one.
- * Every draw is keyed by (seed, round, try), so asking again after a restart asks for the same; tries are bounded.
+ * Example searcher "walk": a local search. Asks for mutants of the best architecture known so far, first of the
+ * smallest one. Every draw is keyed by (seed, round, try), so asking again after a restart asks for the same; tries are
+ * bounded.
  */
 #include "lathe/mem.h"
 #include "lathe/searcher.h"
 
 enum { MAX_TRIES = 64, MAX_ASKED = 4096 };
-struct cfg { int64_t rounds; };
+struct cfg {
+    int64_t rounds;
+};
 struct self {
     struct lt_search_env env;
     int64_t rounds, round;
@@ -18,8 +21,7 @@ struct self {
 };
 
 static const struct lt_opt opts[] = {
-    {"rounds", LT_OPT_INT, "", "20", 1, MAX_ASKED, offsetof(struct cfg, rounds), NULL, "how often to ask"},
-    {0}};
+    {"rounds", LT_OPT_INT, "", "20", 1, MAX_ASKED, offsetof(struct cfg, rounds), NULL, "how often to ask"}, {0}};
 
 static lt_status open(const struct lt_search_env *env, const void *cfg, void **out, struct lt_err *e) {
     struct self *w = lt_calloc(1, sizeof *w);
@@ -55,7 +57,9 @@ static lt_status ask(void *self, int n, struct lt_arch *out, int *n_out, struct 
         out[(*n_out)++] = a;
     }
     w->round++;
-    if (*n_out == 0 && !w->has_best) return lt_fail(e, LT_INFEASIBLE, "walk: no feasible architecture within %d mutations of the smallest", MAX_TRIES);
+    if (*n_out == 0 && !w->has_best)
+        return lt_fail(e, LT_INFEASIBLE, "walk: no feasible architecture within %d mutations of the smallest",
+                       MAX_TRIES);
     return LT_OK;
 }
 
@@ -73,6 +77,13 @@ static lt_status tell(void *self, const struct lt_arch *a, const struct lt_score
 }
 
 const struct lt_searcher_ops lt_searcher_walk = {
-    .name = "walk", .source = "none", .about = "mutants of the best so far", .opts = opts, .cfg_size = sizeof(struct cfg),
-    .open = open, .close = lt_free, .ask = ask, .tell = tell,
+    .name = "walk",
+    .source = "none",
+    .about = "mutants of the best so far",
+    .opts = opts,
+    .cfg_size = sizeof(struct cfg),
+    .open = open,
+    .close = lt_free,
+    .ask = ask,
+    .tell = tell,
 };

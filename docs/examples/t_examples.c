@@ -1,4 +1,5 @@
-/* The worked examples of docs/adding-a-*.md really are plug-ins: each is driven through its table as the framework would. */
+/* The worked examples of docs/adding-a-*.md really are plug-ins: each is driven through its table as the framework
+ * would. */
 #include <math.h>
 
 #include "devices/devices.h"
@@ -21,7 +22,12 @@ static const char space_text[] =
 static struct lt_graph *block_graph(int kernel) {
     struct lt_graph *g = NULL;
     lt_graph_new("sep", &g, NULL);
-    struct lt_block b = {.prefix = "s.b0", .in = lt_graph_input(g, "image", 8, 10, 10), .in_channels = 8, .out_channels = 16, .stride = 2, .divisor = 8};
+    struct lt_block b = {.prefix = "s.b0",
+                         .in = lt_graph_input(g, "image", 8, 10, 10),
+                         .in_channels = 8,
+                         .out_channels = 16,
+                         .stride = 2,
+                         .divisor = 8};
     b.v[0] = kernel;
     b.v[1] = LT_ACT_RELU;
     lt_graph_output(g, lt_block_sepconv.build(g, &b));
@@ -47,12 +53,14 @@ int main(void) {
     struct lt_err e = {0};
     struct lt_graph *g5 = block_graph(5), *g3 = block_graph(3);
     lt_ok(g5->node[g5->output].out.d[1] == 16 && g5->node[g5->output].out.d[2] == 5, "output is [1,16,5,5]");
-    lt_ok(g3->n_params == g5->n_params && lt_graph_find_param(g3, "s.b0.dw.weight") >= 0, "same parameters with a smaller kernel");
+    lt_ok(g3->n_params == g5->n_params && lt_graph_find_param(g3, "s.b0.dw.weight") >= 0,
+          "same parameters with a smaller kernel");
 
     char state[256] = {0};
     struct lt_measurement m = {0};
     struct lt_measure_opt o = {.batch = 2};
-    lt_ok(lt_device_permac.state_size <= sizeof state && lt_opts_default(lt_device_permac.opts, state, &e) == LT_OK, "device options");
+    lt_ok(lt_device_permac.state_size <= sizeof state && lt_opts_default(lt_device_permac.opts, state, &e) == LT_OK,
+          "device options");
     lt_ok(lt_device_permac.measure(state, g5, NULL, &o, &m, &e) == LT_OK, "device measures");
     struct lt_cost cost;
     lt_graph_cost(g5, NULL, &cost);
@@ -63,7 +71,9 @@ int main(void) {
 
     struct lt_yaml *y = NULL;
     struct lt_space *s = NULL;
-    lt_ok(lt_yaml_parse("example", space_text, sizeof space_text - 1, &y, &e) == LT_OK && lt_space_parse_yaml(y, &s, &e) == LT_OK, "space: %s", e.msg);
+    lt_ok(lt_yaml_parse("example", space_text, sizeof space_text - 1, &y, &e) == LT_OK &&
+              lt_space_parse_yaml(y, &s, &e) == LT_OK,
+          "space: %s", e.msg);
 
     struct lt_arch a[3];
     const double t[3] = {1, 2, 6};
@@ -72,12 +82,16 @@ int main(void) {
     for (int i = 0; i < 3; i++) lt_space_smallest(s, &a[i]);
     lt_ok(lt_predictor_mean.open(s, &inflate, 1, &p, &e) == LT_OK, "predictor opens");
     lt_ok(lt_predictor_mean.fit(p, a, t, 1, &e) == LT_EINVAL, "one measurement is refused");
-    lt_ok(lt_predictor_mean.fit(p, a, t, 3, &e) == LT_OK && lt_predictor_mean.predict(p, a, 3, mean, sd, &e) == LT_OK, "fits and predicts");
+    lt_ok(lt_predictor_mean.fit(p, a, t, 3, &e) == LT_OK && lt_predictor_mean.predict(p, a, 3, mean, sd, &e) == LT_OK,
+          "fits and predicts");
     lt_ok(mean[2] == 3 && fabs(sd[0] - 2 * sqrt(7)) < 1e-12, "mean 3, twice the standard deviation");
     lt_predictor_mean.close(p);
 
     /* More of every gene is better, at most 6 in all: the walk has to climb to exactly 6. */
-    struct lt_goal goal = {.n_objectives = 1, .objective = {{LT_SCORE_ACCURACY, true}}, .n_constraints = 1, .constraint = {{LT_SCORE_MACS, -INFINITY, 6}}};
+    struct lt_goal goal = {.n_objectives = 1,
+                           .objective = {{LT_SCORE_ACCURACY, true}},
+                           .n_constraints = 1,
+                           .constraint = {{LT_SCORE_MACS, -INFINITY, 6}}};
     struct lt_probe probe = {.cheap = cheap};
     struct lt_search_env env = {s, &goal, &probe, 7};
     int64_t rounds = 40;

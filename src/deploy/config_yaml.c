@@ -1,6 +1,7 @@
 /*
- * The bundle's config.yaml: what the model is, how to feed it, the precision and scale of every tensor, and where it comes from.
- * Numbers are written with as few digits as read back equal, and so that YAML 1.1 readers take them for numbers (1.0e-05, not 1e-05).
+ * The bundle's config.yaml: what the model is, how to feed it, the precision and scale of every tensor, and where it
+ * comes from. Numbers are written with as few digits as read back equal, and so that YAML 1.1 readers take them for
+ * numbers (1.0e-05, not 1e-05).
  */
 #include <math.h>
 #include <stdio.h>
@@ -11,8 +12,7 @@
 #include "lathe/file.h"
 #include "lathe/mem.h"
 
-static void put_text(struct lt_buf *b, char *t)
-{
+static void put_text(struct lt_buf *b, char *t) {
     char *x = strchr(t, 'e');
     if (x && !strchr(t, '.'))
         lt_buf_printf(b, "%.*s.0%s", (int)(x - t), t, x);
@@ -20,8 +20,7 @@ static void put_text(struct lt_buf *b, char *t)
         lt_buf_puts(b, t);
 }
 
-static void put_num(struct lt_buf *b, double v)
-{
+static void put_num(struct lt_buf *b, double v) {
     char t[40];
     if (!isfinite(v)) {
         lt_buf_puts(b, "null");
@@ -29,48 +28,41 @@ static void put_num(struct lt_buf *b, double v)
     }
     for (int digits = 6; digits <= 17; digits++) {
         snprintf(t, sizeof(t), "%.*g", digits, v);
-        if (strtod(t, NULL) == v)
-            break;
+        if (strtod(t, NULL) == v) break;
     }
     put_text(b, t);
 }
 
-static void put_float(struct lt_buf *b, float v)
-{
+static void put_float(struct lt_buf *b, float v) {
     char t[40];
     for (int digits = 5; digits <= 9; digits++) {
         snprintf(t, sizeof(t), "%.*g", digits, (double)v);
-        if (strtof(t, NULL) == v)
-            break;
+        if (strtof(t, NULL) == v) break;
     }
     put_text(b, t);
 }
 
 /* A JSON string is a YAML double-quoted scalar. */
-static void put_str(struct lt_buf *b, const char *s)
-{
+static void put_str(struct lt_buf *b, const char *s) {
     struct lt_jw w;
     lt_jw_init(&w, b);
     lt_jw_str(&w, s);
 }
 
-static void key_str(struct lt_buf *b, const char *key, const char *s)
-{
+static void key_str(struct lt_buf *b, const char *key, const char *s) {
     lt_buf_puts(b, key);
     put_str(b, s);
     lt_buf_puts(b, "\n");
 }
 
-static void key_num(struct lt_buf *b, const char *key, double v)
-{
+static void key_num(struct lt_buf *b, const char *key, double v) {
     lt_buf_puts(b, key);
     put_num(b, v);
     lt_buf_puts(b, "\n");
 }
 
 /* JSON as a YAML flow: the same but for a blank after ':', which YAML 1.1 wants. */
-static void put_json(struct lt_buf *b, const struct lt_json *j)
-{
+static void put_json(struct lt_buf *b, const struct lt_json *j) {
     switch (j->kind) {
     case LT_JSON_NULL:
         lt_buf_puts(b, "null");
@@ -100,16 +92,14 @@ static void put_json(struct lt_buf *b, const struct lt_json *j)
     }
 }
 
-static int param_of(const struct lt_graph *g, const struct lt_node *n, enum lt_param_role role)
-{
+static int param_of(const struct lt_graph *g, const struct lt_node *n, enum lt_param_role role) {
     for (int i = 0; i < n->n_params; i++)
-        if (g->param[n->param[i]].role == role)
-            return n->param[i];
+        if (g->param[n->param[i]].role == role) return n->param[i];
     return -1;
 }
 
-static void put_layer(struct lt_buf *b, const struct lt_graph *g, const struct lt_weights *w, const struct lt_plan *plan, int i, const char *reason)
-{
+static void put_layer(struct lt_buf *b, const struct lt_graph *g, const struct lt_weights *w,
+                      const struct lt_plan *plan, int i, const char *reason) {
     const struct lt_node *n = &g->node[i];
     bool int8 = plan && plan->is_int8[i];
     lt_buf_puts(b, "  - {name: ");
@@ -125,30 +115,29 @@ static void put_layer(struct lt_buf *b, const struct lt_graph *g, const struct l
         lt_buf_puts(b, ", weight_scale: [");
         for (int64_t o = 0; o < oc; o++) {
             lt_buf_puts(b, o ? ", " : "");
-            put_float(b, lt_weight_scale(w->data[pw] + o * per, per, pb >= 0 ? w->data[pb][o] : 0, q->scale, plan->weight_qmax));
+            put_float(b, lt_weight_scale(w->data[pw] + o * per, per, pb >= 0 ? w->data[pb][o] : 0, q->scale,
+                                         plan->weight_qmax));
         }
         lt_buf_puts(b, "]");
     }
     lt_buf_puts(b, "}\n");
 }
 
-static bool read_quantized(const struct lt_graph *g, const struct lt_plan *plan, int tensor)
-{
+static bool read_quantized(const struct lt_graph *g, const struct lt_plan *plan, int tensor) {
     for (int i = 0; plan && i < g->n_nodes; i++)
-        if (plan->is_int8[i] && g->node[i].in[0] == tensor)
-            return true;
+        if (plan->is_int8[i] && g->node[i].in[0] == tensor) return true;
     return false;
 }
 
-static void put_tensors(struct lt_buf *b, const struct lt_graph *g, const struct lt_plan *plan)
-{
+static void put_tensors(struct lt_buf *b, const struct lt_graph *g, const struct lt_plan *plan) {
     int n = 0;
-    for (int i = 0; i < g->n_nodes; i++)
-        n += read_quantized(g, plan, i);
-    lt_buf_printf(b, "# tensors that int8 layers read: q = clamp(round_half_even(x / scale)), zero point 0; all others are f32\ntensors:%s\n", n ? "" : " []");
+    for (int i = 0; i < g->n_nodes; i++) n += read_quantized(g, plan, i);
+    lt_buf_printf(b,
+                  "# tensors that int8 layers read: q = clamp(round_half_even(x / scale)), zero point 0; all others "
+                  "are f32\ntensors:%s\n",
+                  n ? "" : " []");
     for (int i = 0; i < g->n_nodes; i++) {
-        if (!read_quantized(g, plan, i))
-            continue;
+        if (!read_quantized(g, plan, i)) continue;
         lt_buf_puts(b, "  - {name: ");
         put_str(b, g->node[i].name);
         lt_buf_printf(b, ", type: %s, scale: ", plan->out[i].is_signed ? "int8" : "uint8");
@@ -157,8 +146,7 @@ static void put_tensors(struct lt_buf *b, const struct lt_graph *g, const struct
     }
 }
 
-static void put_floats(struct lt_buf *b, const char *key, const double *v, int n)
-{
+static void put_floats(struct lt_buf *b, const char *key, const double *v, int n) {
     lt_buf_printf(b, "%s", key);
     for (int i = 0; v && i < n; i++) {
         lt_buf_puts(b, i ? ", " : "[");
@@ -167,8 +155,8 @@ static void put_floats(struct lt_buf *b, const char *key, const double *v, int n
     lt_buf_puts(b, v && n > 0 ? "]" : "null");
 }
 
-static void put_layers(struct lt_buf *b, const struct lt_graph *g, const struct lt_weights *w, const struct lt_plan *plan, const struct lt_deploy_info *info)
-{
+static void put_layers(struct lt_buf *b, const struct lt_graph *g, const struct lt_weights *w,
+                       const struct lt_plan *plan, const struct lt_deploy_info *info) {
     int layers = 0, int8 = 0;
     for (int i = 0; i < g->n_nodes; i++) {
         bool layer = g->node[i].op == LT_OP_CONV || g->node[i].op == LT_OP_LINEAR;
@@ -180,7 +168,8 @@ static void put_layers(struct lt_buf *b, const struct lt_graph *g, const struct 
         lt_buf_printf(b, "%d}\n", plan->weight_qmax);
     else
         lt_buf_puts(b, "null}\n");
-    lt_buf_puts(b, "# weights of int8 layers: symmetric, one scale an output channel; their bias is int32 with scale input scale * weight scale\n");
+    lt_buf_puts(b, "# weights of int8 layers: symmetric, one scale an output channel; their bias is int32 with scale "
+                   "input scale * weight scale\n");
     lt_buf_printf(b, "layers:%s\n", layers ? "" : " []");
     for (int i = 0; i < g->n_nodes; i++)
         if (g->node[i].op == LT_OP_CONV || g->node[i].op == LT_OP_LINEAR)
@@ -188,20 +177,25 @@ static void put_layers(struct lt_buf *b, const struct lt_graph *g, const struct 
     put_tensors(b, g, plan);
 }
 
-lt_status lt_bundle_config(const struct lt_graph *g, const struct lt_weights *w, const struct lt_plan *plan, const struct lt_deploy_info *info,
-                           const struct lt_buf *model, struct lt_buf *out, struct lt_err *e)
-{
+lt_status lt_bundle_config(const struct lt_graph *g, const struct lt_weights *w, const struct lt_plan *plan,
+                           const struct lt_deploy_info *info, const struct lt_buf *model, struct lt_buf *out,
+                           struct lt_err *e) {
     const struct lt_shape *in = &g->node[0].out;
     struct lt_json *device = NULL;
     struct lt_buf b = LT_BUF_INIT;
     lt_status s = LT_OK;
-    if (info->device_json && (s = lt_json_parse("device description", info->device_json, strlen(info->device_json), &device, e)))
+    if (info->device_json &&
+        (s = lt_json_parse("device description", info->device_json, strlen(info->device_json), &device, e)))
         goto out;
     lt_buf_puts(&b, "# Deployment bundle written by lathe; see docs/formats/bundle.md.\nschema: 1\n");
-    lt_buf_printf(&b, "model: {file: %s, bytes: %zu, crc32: \"%08x\"}\n", LT_BUNDLE_MODEL, model->len, lt_crc32(0, model->data, model->len));
-    lt_buf_printf(&b, "input: {name: image, type: float32, shape: [N, %lld, %lld, %lld]}\n", (long long)in->d[1], (long long)in->d[2], (long long)in->d[3]);
-    lt_buf_printf(&b, "output: {name: logits, type: float32, shape: [N, %lld]}\n", (long long)lt_shape_count(&g->node[g->output].out));
-    lt_buf_puts(&b, "# pixel / 255, then bilinear resize (half-pixel centres) to the resolution, then (x - mean) / sd per channel\n");
+    lt_buf_printf(&b, "model: {file: %s, bytes: %zu, crc32: \"%08x\"}\n", LT_BUNDLE_MODEL, model->len,
+                  lt_crc32(0, model->data, model->len));
+    lt_buf_printf(&b, "input: {name: image, type: float32, shape: [N, %lld, %lld, %lld]}\n", (long long)in->d[1],
+                  (long long)in->d[2], (long long)in->d[3]);
+    lt_buf_printf(&b, "output: {name: logits, type: float32, shape: [N, %lld]}\n",
+                  (long long)lt_shape_count(&g->node[g->output].out));
+    lt_buf_puts(&b, "# pixel / 255, then bilinear resize (half-pixel centres) to the resolution, then (x - mean) / sd "
+                    "per channel\n");
     lt_buf_printf(&b, "preprocessing: {channels: %d, resolution: %d", info->channels, info->resolution);
     put_floats(&b, ", mean: ", info->mean, info->channels);
     put_floats(&b, ", sd: ", info->sd, info->channels);

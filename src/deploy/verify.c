@@ -1,6 +1,7 @@
 /*
- * Does another runtime compute the same? The bundle's model is run by ONNX Runtime in a Python process on the inputs in sample.bin, and
- * its logits are compared with those that lathe computed. The script stands here as a string, so an installed program needs no data file.
+ * Does another runtime compute the same? The bundle's model is run by ONNX Runtime in a Python process on the inputs in
+ * sample.bin, and its logits are compared with those that lathe computed. The script stands here as a string, so an
+ * installed program needs no data file.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 #include "lathe/file.h"
 #include "lathe/mem.h"
 
-#define TIMEOUT_S 180.0                                  /* importing onnxruntime from a cold disk takes seconds, not minutes */
+#define TIMEOUT_S 180.0 /* importing onnxruntime from a cold disk takes seconds, not minutes */
 
 /* Prints one line of JSON: {"status": "ok", ...} or {"status": "unavailable", "reason": ...}. argv: model, sample. */
 static const char script[] =
@@ -38,17 +39,14 @@ static const char script[] =
     "    argmax_agree=float((got.argmax(1) == want.argmax(1)).mean()), version=ort.__version__)\n";
 
 /* The last line of b that is not empty, NUL-terminated in place. */
-static char *last_line(struct lt_buf *b)
-{
-    while (b->len && (b->data[b->len - 1] == '\n' || b->data[b->len - 1] == '\r'))
-        b->data[--b->len] = 0;
+static char *last_line(struct lt_buf *b) {
+    while (b->len && (b->data[b->len - 1] == '\n' || b->data[b->len - 1] == '\r')) b->data[--b->len] = 0;
     char *nl = b->len ? strrchr(b->data, '\n') : NULL;
     return nl ? nl + 1 : b->len ? b->data : NULL;
 }
 
-static lt_status read_answer(const char *python, struct lt_buf *out, struct lt_buf *err, int exit_code, double *max_diff, double *argmax_agree,
-                             struct lt_err *e)
-{
+static lt_status read_answer(const char *python, struct lt_buf *out, struct lt_buf *err, int exit_code,
+                             double *max_diff, double *argmax_agree, struct lt_err *e) {
     struct lt_json *j = NULL;
     const char *status, *reason, *line = last_line(out), *why = last_line(err);
     double d, a;
@@ -56,16 +54,18 @@ static lt_status read_answer(const char *python, struct lt_buf *out, struct lt_b
     if (exit_code == 127 || exit_code == 126)
         return lt_fail(e, LT_EUNAVAIL, "%s cannot be run: %s", python, why ? why : "not found");
     if (exit_code || !line)
-        return lt_fail(e, LT_EFAIL, "ONNX Runtime check by %s ended with %d: %s", python, exit_code, why ? why : "no message");
-    if ((s = lt_json_parse("ONNX Runtime check", line, strlen(line), &j, e)) || (s = lt_json_str(j, "status", &status, e)))
+        return lt_fail(e, LT_EFAIL, "ONNX Runtime check by %s ended with %d: %s", python, exit_code,
+                       why ? why : "no message");
+    if ((s = lt_json_parse("ONNX Runtime check", line, strlen(line), &j, e)) ||
+        (s = lt_json_str(j, "status", &status, e)))
         goto out;
     if (strcmp(status, "ok")) {
         if (!(s = lt_json_str(j, "reason", &reason, e)))
-            s = !strcmp(status, "unavailable") ? lt_fail(e, LT_EUNAVAIL, "%s: %s", python, reason) : lt_fail(e, LT_EFAIL, "ONNX Runtime check: %s", reason);
+            s = !strcmp(status, "unavailable") ? lt_fail(e, LT_EUNAVAIL, "%s: %s", python, reason)
+                                               : lt_fail(e, LT_EFAIL, "ONNX Runtime check: %s", reason);
         goto out;
     }
-    if ((s = lt_json_num(j, "max_diff", &d, e)) || (s = lt_json_num(j, "argmax_agree", &a, e)))
-        goto out;
+    if ((s = lt_json_num(j, "max_diff", &d, e)) || (s = lt_json_num(j, "argmax_agree", &a, e))) goto out;
     *max_diff = d;
     *argmax_agree = a;
 out:
@@ -73,17 +73,15 @@ out:
     return s;
 }
 
-lt_status lt_deploy_verify(const char *dir, const char *python, double *max_diff, double *argmax_agree, struct lt_err *e)
-{
+lt_status lt_deploy_verify(const char *dir, const char *python, double *max_diff, double *argmax_agree,
+                           struct lt_err *e) {
     struct lt_buf out = LT_BUF_INIT, err = LT_BUF_INIT;
     struct lt_bundle_sample sample;
     char *model = lt_path_join(dir, LT_BUNDLE_MODEL), *inputs = lt_path_join(dir, LT_BUNDLE_SAMPLE);
     int exit_code = 0;
     lt_status s;
-    if (!python || !*python)
-        python = getenv("LT_PYTHON");
-    if (!python || !*python)
-        python = "python3";
+    if (!python || !*python) python = getenv("LT_PYTHON");
+    if (!python || !*python) python = "python3";
     if (!model || !inputs) {
         s = lt_fail(e, LT_ENOMEM, "%s: out of memory", dir);
         goto out;
@@ -92,8 +90,7 @@ lt_status lt_deploy_verify(const char *dir, const char *python, double *max_diff
         s = lt_fail(e, LT_EIO, "%s: not there; %s is no deployment bundle", model, dir);
         goto out;
     }
-    if ((s = lt_bundle_sample_check(inputs, &sample, e)))
-        goto out;
+    if ((s = lt_bundle_sample_check(inputs, &sample, e))) goto out;
     const char *const argv[] = {python, "-c", script, model, inputs, NULL};
     if (!(s = lt_run_program(argv, TIMEOUT_S, &out, &err, &exit_code, e)))
         s = read_answer(python, &out, &err, exit_code, max_diff, argmax_agree, e);

@@ -1,6 +1,7 @@
 /*
- * Deployment bundle: model.onnx (opset 13; QDQ where quantized, per-channel weights; batch norm folded; dynamic batch), config.yaml (per-tensor precision and scales, provenance,
- * accuracy, predicted and measured latency with interval), and verification of the file against ONNX Runtime where a Python with onnxruntime and numpy is found.
+ * Deployment bundle: model.onnx (opset 13; QDQ where quantized, per-channel weights; batch norm folded; dynamic batch),
+ * config.yaml (per-tensor precision and scales, provenance, accuracy, predicted and measured latency with interval),
+ * and verification of the file against ONNX Runtime where a Python with onnxruntime and numpy is found.
  */
 #ifndef LATHE_DEPLOY_H
 #define LATHE_DEPLOY_H
@@ -11,18 +12,26 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-struct lt_deploy_info {                                   /* NaN / NULL = unknown, written as null */
+struct lt_deploy_info { /* NaN / NULL = unknown, written as null */
     const char *arch, *space, *data, *experiment, *device_json, *runtime;
-    uint64_t seed; double accuracy_test, accuracy_f32_test, accuracy_validation, predicted_ms, measured_ms, measured_lo_ms, measured_hi_ms, f32_measured_ms, size_bytes;
-    int n_samples; const double *mean, *sd; int channels, resolution; /* preprocessing: pixel/255, (x-mean)/sd, bilinear half-pixel resize */
-    const char *const *reason;                            /* [n_nodes] why a layer has its precision; NULL ok */
+    uint64_t seed;
+    double accuracy_test, accuracy_f32_test, accuracy_validation, predicted_ms, measured_ms, measured_lo_ms,
+        measured_hi_ms, f32_measured_ms, size_bytes;
+    int n_samples;
+    const double *mean, *sd;
+    int channels, resolution;  /* preprocessing: pixel/255, (x-mean)/sd, bilinear half-pixel resize */
+    const char *const *reason; /* [n_nodes] why a layer has its precision; NULL ok */
 };
-/* Writes dir/model.onnx, dir/config.yaml, dir/sample.bin (a few inputs and lathe's logits, for verification) whole or not at all. x [n,C,H,W], logits [n,classes]. */
-lt_status lt_deploy_write(const char *dir, const struct lt_graph *folded, const struct lt_weights *w, const struct lt_plan *plan, const struct lt_deploy_info *info,
-                          const float *x, const float *logits, int n, struct lt_err *e);
-/* Runs ONNX Runtime on dir/model.onnx with dir/sample.bin through `python` (NULL: $LT_PYTHON, then python3). LT_EUNAVAIL with the reason when it cannot.
- * *max_diff = largest |logit difference| relative to the largest |logit|, *argmax_agree = share of equal argmax. */
-lt_status lt_deploy_verify(const char *dir, const char *python, double *max_diff, double *argmax_agree, struct lt_err *e);
+/* Writes dir/model.onnx, dir/config.yaml, dir/sample.bin (a few inputs and lathe's logits, for verification) whole or
+ * not at all. x [n,C,H,W], logits [n,classes]. */
+lt_status lt_deploy_write(const char *dir, const struct lt_graph *folded, const struct lt_weights *w,
+                          const struct lt_plan *plan, const struct lt_deploy_info *info, const float *x,
+                          const float *logits, int n, struct lt_err *e);
+/* Runs ONNX Runtime on dir/model.onnx with dir/sample.bin through `python` (NULL: $LT_PYTHON, then python3).
+ * LT_EUNAVAIL with the reason when it cannot. *max_diff = largest |logit difference| relative to the largest |logit|,
+ * *argmax_agree = share of equal argmax. */
+lt_status lt_deploy_verify(const char *dir, const char *python, double *max_diff, double *argmax_agree,
+                           struct lt_err *e);
 #ifdef __cplusplus
 }
 #endif

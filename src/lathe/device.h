@@ -42,7 +42,8 @@ struct lt_measurement {
     double wall_s; /* that this measurement took, session creation and waiting for the lock included */
 };
 void lt_measurement_release(struct lt_measurement *m); /* frees the samples, zeroes; NULL ok */
-/* One object: {"status", "median_s", "ci": [lo, hi], "level", "batch", "n", "runs_per_sample", "n_warmup", "samples_s"}. */
+/* One object: {"status", "median_s", "ci": [lo, hi], "level", "batch", "n", "runs_per_sample", "n_warmup",
+ * "samples_s"}. */
 void lt_measurement_json(const struct lt_measurement *m, bool samples, struct lt_jw *w);
 
 /* One row a device: devices/<name>.c exports `const struct lt_device_ops lt_device_<name>` and devices/devices.def
@@ -52,7 +53,7 @@ struct lt_device_ops {
     const struct lt_opt *opts;                       /* into the state below; read by the framework before open */
     size_t state_size;                               /* zeroed by the framework; options live in it */
     lt_status (*open)(void *self, struct lt_err *e); /* optional; LT_EUNAVAIL: not on this machine */
-    void (*close)(void *self);                       /* optional; after a failed open too; opts' strings are freed for it */
+    void (*close)(void *self); /* optional; after a failed open too; opts' strings are freed for it */
     bool (*supports)(const void *self, enum lt_op op, enum lt_dtype t);
     /* g has no batch norm, o has no zero field but batch, *out is zeroed. */
     lt_status (*measure)(void *self, const struct lt_graph *g, const struct lt_plan *plan,
@@ -62,7 +63,7 @@ struct lt_device_ops {
                                struct lt_unit_time **out, int *n, struct lt_err *e);
     /* Keys and values into an open object; same machine and settings: same text. */
     void (*describe)(const void *self, struct lt_jw *w);
-    bool is_real;                                    /* times come from a clock: two measurements of one graph differ */
+    bool is_real; /* times come from a clock: two measurements of one graph differ */
 };
 int lt_device_count(void);
 const struct lt_device_ops *lt_device_ops_at(int i);

@@ -10,9 +10,9 @@
 extern "C" {
 #endif
 void *lt_malloc(size_t n);
-void *lt_calloc(size_t n, size_t size);   /* checks n*size for overflow */
-void *lt_realloc(void *p, size_t n);      /* p from lt_malloc/lt_calloc/lt_realloc only */
-void *lt_aligned(size_t n);               /* 64-byte aligned, contents undefined */
+void *lt_calloc(size_t n, size_t size); /* checks n*size for overflow */
+void *lt_realloc(void *p, size_t n);    /* p from lt_malloc/lt_calloc/lt_realloc only */
+void *lt_aligned(size_t n);             /* 64-byte aligned, contents undefined */
 char *lt_strdup(const char *s);
 char *lt_asprintf(const char *fmt, ...) LT_PRINTF(1, 2);
 void lt_free(void *p);

@@ -48,7 +48,10 @@ void lt_bug(const char *file, int line, const char *fmt, ...) LT_PRINTF(3, 4)
 #endif
     ;
 #define LT_BUG(...) lt_bug(__FILE__, __LINE__, __VA_ARGS__)
-#define LT_CHECK(cond) do { if (!(cond)) lt_bug(__FILE__, __LINE__, "check failed: %s", #cond); } while (0)
+#define LT_CHECK(cond)                                                                                                 \
+    do {                                                                                                               \
+        if (!(cond)) lt_bug(__FILE__, __LINE__, "check failed: %s", #cond);                                            \
+    } while (0)
 #ifdef __cplusplus
 }
 #endif

@@ -1,11 +1,12 @@
 /*
- * Sensitivity by curvature: |trace(H_ii)| / n_i * ||w_i - Q(w_i)||^2, the second-order estimate of what rounding layer i costs in loss.
- * Sources: Dong et al., "HAWQ-V2: Hessian aware trace-weighted quantization", NeurIPS 2020 (trace times squared error); Hutchinson,
- * "A stochastic estimator of the trace of the influence matrix", 1990 (Rademacher probes). Schaefer et al., arXiv 2302.01382, use the mean trace without the error.
+ * Sensitivity by curvature: |trace(H_ii)| / n_i * ||w_i - Q(w_i)||^2, the second-order estimate of what rounding layer
+ * i costs in loss. Sources: Dong et al., "HAWQ-V2: Hessian aware trace-weighted quantization", NeurIPS 2020 (trace
+ * times squared error); Hutchinson, "A stochastic estimator of the trace of the influence matrix", 1990 (Rademacher
+ * probes). Schaefer et al., arXiv 2302.01382, use the mean trace without the error.
  *
- * H v is a central difference of gradients along v, through a training session on the folded graph. A probe covers all layers at
- * once: v_i' (H v)_i = v_i' H_ii v_i + terms with v_i' H_ij v_j, whose mean is zero. Each layer's part of v is scaled to its own weights, so
- * that one step suits layers of very different magnitude.
+ * H v is a central difference of gradients along v, through a training session on the folded graph. A probe covers all
+ * layers at once: v_i' (H v)_i = v_i' H_ii v_i + terms with v_i' H_ij v_j, whose mean is zero. Each layer's part of v
+ * is scaled to its own weights, so that one step suits layers of very different magnitude.
  */
 #include <math.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 #include "lathe/rng.h"
 #include "quant/quant_priv.h"
 
-/* Of a layer's root mean square weight: with it the rounding error of f32 gradients falls and the change of curvature along the way rises. */
+/* Of a layer's root mean square weight: with it the rounding error of f32 gradients falls and the change of curvature
+ * along the way rises. */
 #define STEP 5e-3
 #define BATCH 64
 
@@ -25,51 +27,46 @@ struct work {
     int classes;
 };
 
-static lt_status gradient(struct work *k, const struct lt_qimages *im, struct lt_weights *grad, struct lt_err *e)
-{
+static lt_status gradient(struct work *k, const struct lt_qimages *im, struct lt_weights *grad, struct lt_err *e) {
     lt_status s = lt_session_weights(k->ses, k->w, e);
     memset(grad->storage, 0, (size_t)grad->count * sizeof(float));
     for (int at = 0, n; !s && at < im->n; at += n) {
         n = im->n - at < BATCH ? im->n - at : BATCH;
-        if ((s = lt_session_forward(k->ses, im->x + at * im->per, n, LT_BN_RUNNING, k->logits, e)))
-            break;
+        if ((s = lt_session_forward(k->ses, im->x + at * im->per, n, LT_BN_RUNNING, k->logits, e))) break;
         lt_softmax_xent(k->logits, im->label + at, NULL, n, k->classes, 0, (float)n / (float)im->n, k->dlogits);
         s = lt_session_backward(k->ses, k->dlogits, grad, e);
     }
     return s;
 }
 
-static double rms(const float *v, int64_t n)
-{
+static double rms(const float *v, int64_t n) {
     double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)v[i] * v[i];
+    for (int64_t i = 0; i < n; i++) sum += (double)v[i] * v[i];
     return sqrt(sum / (double)(n > 0 ? n : 1));
 }
 
 /* One bit a weight: 32 signs from each number drawn. */
-static void move(struct work *k, const struct lt_quant_job *job, int probe, const int *layer, int n, const double *step, double sign)
-{
+static void move(struct work *k, const struct lt_quant_job *job, int probe, const int *layer, int n, const double *step,
+                 double sign) {
     for (int j = 0; j < n; j++) {
         int p = lt_quant_weight_param(k->g, layer[j]);
         struct lt_rng r;
         uint32_t bits = 0;
         lt_rng_at(&r, job->seed, LT_RNG_QUANT, 1000000 + (uint64_t)probe, (uint64_t)layer[j]);
         for (int64_t i = 0; i < k->g->param[p].count; i++, bits >>= 1) {
-            if (i % 32 == 0)
-                bits = lt_rng_u32(&r);
+            if (i % 32 == 0) bits = lt_rng_u32(&r);
             k->w->data[p][i] = (float)(job->weights->data[p][i] + sign * step[j] * (bits & 1 ? 1 : -1));
         }
     }
 }
 
-lt_status lt_quant_hessian_trace(const struct lt_quant_job *job, const struct lt_qimages *im, int probes, const int *layer, int n, double *trace,
-                                 struct lt_err *e)
-{
+lt_status lt_quant_hessian_trace(const struct lt_quant_job *job, const struct lt_qimages *im, int probes,
+                                 const int *layer, int n, double *trace, struct lt_err *e) {
     const struct lt_graph *g = job->graph;
     struct work k = {.g = g, .classes = (int)lt_shape_count(&g->node[g->output].out)};
     struct lt_session_opt opt = {.kind = LT_SESSION_TRAIN, .batch = im->n < BATCH ? im->n : BATCH};
-    double *step = lt_calloc((size_t)(n > 0 ? n : 1), sizeof(double)), *sum = lt_calloc((size_t)(n > 0 ? n : 1), sizeof(double));
+    double *step = lt_calloc((size_t)(n > 0 ? n : 1), sizeof(double)),
+           *sum = lt_calloc((size_t)(n > 0 ? n : 1), sizeof(double));
     lt_status s;
     k.logits = lt_malloc((size_t)k.classes * BATCH * sizeof(float));
     k.dlogits = lt_malloc((size_t)k.classes * BATCH * sizeof(float));
@@ -77,8 +74,8 @@ lt_status lt_quant_hessian_trace(const struct lt_quant_job *job, const struct lt
         s = lt_fail(e, LT_ENOMEM, "Hessian traces: out of memory");
         goto out;
     }
-    if ((s = lt_weights_new(g, &k.w, e)) || (s = lt_weights_new(g, &k.grad[0], e)) || (s = lt_weights_new(g, &k.grad[1], e)) ||
-        (s = lt_session_new(job->backend, g, &opt, &k.ses, e)))
+    if ((s = lt_weights_new(g, &k.w, e)) || (s = lt_weights_new(g, &k.grad[0], e)) ||
+        (s = lt_weights_new(g, &k.grad[1], e)) || (s = lt_session_new(job->backend, g, &opt, &k.ses, e)))
         goto out;
     for (int i = 0; i < g->n_params; i++)
         memcpy(k.w->data[i], job->weights->data[i], (size_t)g->param[i].count * sizeof(float));
@@ -93,21 +90,20 @@ lt_status lt_quant_hessian_trace(const struct lt_quant_job *job, const struct lt
         }
         for (int side = 0; side < 2; side++) {
             move(&k, job, t, layer, n, step, side ? -1 : 1);
-            if ((s = gradient(&k, im, k.grad[side], e)))
-                goto out;
+            if ((s = gradient(&k, im, k.grad[side], e))) goto out;
         }
         /* w holds w - step * v: the sign of v is read off it. */
         for (int j = 0; j < n; j++) {
             int p = lt_quant_weight_param(g, layer[j]);
-            const float *a = k.grad[0]->data[p], *b = k.grad[1]->data[p], *w = k.w->data[p], *w0 = job->weights->data[p];
+            const float *a = k.grad[0]->data[p], *b = k.grad[1]->data[p], *w = k.w->data[p],
+                        *w0 = job->weights->data[p];
             double dot = 0;
             for (int64_t i = 0; i < g->param[p].count; i++)
                 dot += (w[i] < w0[i] ? 1 : -1) * ((double)a[i] - (double)b[i]);
             sum[j] += dot / (2 * step[j]);
         }
     }
-    for (int j = 0; j < n; j++)
-        trace[j] = sum[j] / (probes > 0 ? probes : 1);
+    for (int j = 0; j < n; j++) trace[j] = sum[j] / (probes > 0 ? probes : 1);
 out:
     lt_session_free(k.ses);
     lt_weights_free(k.w);
@@ -120,13 +116,12 @@ out:
     return s;
 }
 
-static lt_status score(const struct lt_quant_job *job, const struct lt_quant_cfg *cfg, const int *layer, int n, double *out, struct lt_err *e)
-{
+static lt_status score(const struct lt_quant_job *job, const struct lt_quant_cfg *cfg, const int *layer, int n,
+                       double *out, struct lt_err *e) {
     struct lt_qimages im = {0};
     double *trace = lt_calloc((size_t)(n > 0 ? n : 1), sizeof(double));
     lt_status s;
-    if (!trace)
-        return lt_fail(e, LT_ENOMEM, "Hessian metric: out of memory");
+    if (!trace) return lt_fail(e, LT_ENOMEM, "Hessian metric: out of memory");
     if (!(s = lt_qimages_load(job, cfg->sensitivity_images, &im, e)) &&
         !(s = lt_quant_hessian_trace(job, &im, (int)cfg->probes, layer, n, trace, e)))
         for (int k = 0; k < n; k++) {
@@ -138,4 +133,5 @@ static lt_status score(const struct lt_quant_job *job, const struct lt_quant_cfg
     return s;
 }
 
-const struct lt_quant_metric_ops lt_quant_metric_hessian = {"hessian", "Dong et al., NeurIPS 2020 (HAWQ-V2); Hutchinson 1990", score};
+const struct lt_quant_metric_ops lt_quant_metric_hessian = {
+    "hessian", "Dong et al., NeurIPS 2020 (HAWQ-V2); Hutchinson 1990", score};

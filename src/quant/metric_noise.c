@@ -1,7 +1,7 @@
 /*
- * Sensitivity by noise: mean rise of the loss when Gaussian noise is added to one layer's weights. Needs forward passes only.
- * Source: Schaefer et al., arXiv 2302.01382: E_z[L(w + lambda max|w| z) - L(w)].
- * Deviation: z and -z are drawn in pairs, which cancels the gradient's part of the difference; lambda is ours.
+ * Sensitivity by noise: mean rise of the loss when Gaussian noise is added to one layer's weights. Needs forward passes
+ * only. Source: Schaefer et al., arXiv 2302.01382: E_z[L(w + lambda max|w| z) - L(w)]. Deviation: z and -z are drawn in
+ * pairs, which cancels the gradient's part of the difference; lambda is ours.
  */
 #include <math.h>
 #include <string.h>
@@ -9,11 +9,11 @@
 #include "lathe/rng.h"
 #include "quant/quant_priv.h"
 
-#define LAMBDA 0.02                                      /* some ten times the rounding error at 8 bits, so that the rise is well above float noise */
+#define LAMBDA 0.02 /* some ten times the rounding error at 8 bits, so that the rise is well above float noise */
 #define BATCH 64
 
-static lt_status mean_loss(struct lt_session *ses, const struct lt_weights *w, const struct lt_qimages *im, float *logits, double *loss, struct lt_err *e)
-{
+static lt_status mean_loss(struct lt_session *ses, const struct lt_weights *w, const struct lt_qimages *im,
+                           float *logits, double *loss, struct lt_err *e) {
     double sum = 0;
     lt_status s = lt_session_weights(ses, w, e);
     for (int at = 0, n; !s && at < im->n; at += n) {
@@ -21,13 +21,12 @@ static lt_status mean_loss(struct lt_session *ses, const struct lt_weights *w, c
         if (!(s = lt_session_forward(ses, im->x + at * im->per, n, LT_BN_RUNNING, logits, e)))
             sum += n * lt_softmax_xent(logits, im->label + at, NULL, n, im->classes, 0, 1, NULL);
     }
-    if (!s)
-        *loss = sum / im->n;
+    if (!s) *loss = sum / im->n;
     return s;
 }
 
-static lt_status score(const struct lt_quant_job *job, const struct lt_quant_cfg *cfg, const int *layer, int n, double *out, struct lt_err *e)
-{
+static lt_status score(const struct lt_quant_job *job, const struct lt_quant_cfg *cfg, const int *layer, int n,
+                       double *out, struct lt_err *e) {
     const struct lt_graph *g = job->graph;
     struct lt_session_opt opt = {.kind = LT_SESSION_INFER, .batch = BATCH};
     struct lt_session *ses = NULL;
@@ -37,8 +36,7 @@ static lt_status score(const struct lt_quant_job *job, const struct lt_quant_cfg
     int64_t pairs = (cfg->probes + 7) / 8;
     double base;
     lt_status s;
-    if ((s = lt_qimages_load(job, cfg->sensitivity_images, &im, e)) || (s = lt_weights_new(g, &w, e)))
-        goto out;
+    if ((s = lt_qimages_load(job, cfg->sensitivity_images, &im, e)) || (s = lt_weights_new(g, &w, e))) goto out;
     im.classes = (int)lt_shape_count(&g->node[g->output].out);
     if (!(logits = lt_malloc((size_t)im.classes * BATCH * sizeof(float)))) {
         s = lt_fail(e, LT_ENOMEM, "noise metric: out of memory");
@@ -56,16 +54,14 @@ static lt_status score(const struct lt_quant_job *job, const struct lt_quant_cfg
             s = lt_fail(e, LT_EINTR, "interrupted while layers were ranked for quantization");
             goto out;
         }
-        for (int64_t i = 0; i < g->param[p].count; i++)
-            top = fmax(top, fabs((double)orig[i]));
+        for (int64_t i = 0; i < g->param[p].count; i++) top = fmax(top, fabs((double)orig[i]));
         for (int64_t j = 0; j < 2 * pairs; j++) {
             struct lt_rng r;
             double loss;
             lt_rng_at(&r, job->seed, LT_RNG_QUANT, 1 + (uint64_t)(j / 2), (uint64_t)layer[k]);
             for (int64_t i = 0; i < g->param[p].count; i++)
                 w->data[p][i] = (float)(orig[i] + (j % 2 ? -1 : 1) * LAMBDA * top * lt_rng_normal(&r));
-            if ((s = mean_loss(ses, w, &im, logits, &loss, e)))
-                goto out;
+            if ((s = mean_loss(ses, w, &im, logits, &loss, e))) goto out;
             rise += (loss - base) / (double)(2 * pairs);
         }
         memcpy(w->data[p], orig, (size_t)g->param[p].count * sizeof(float));

@@ -11,12 +11,8 @@ static const struct lt_quant_metric_ops *const table[] = {
 #undef LT_QUANT_METRIC
 };
 
-int lt_quant_metric_count(void)
-{
-    return (int)(sizeof(table) / sizeof(table[0]));
-}
+int lt_quant_metric_count(void) { return (int)(sizeof(table) / sizeof(table[0])); }
 
-const struct lt_quant_metric_ops *lt_quant_metric_at(int i)
-{
+const struct lt_quant_metric_ops *lt_quant_metric_at(int i) {
     return i >= 0 && i < lt_quant_metric_count() ? table[i] : NULL;
 }

@@ -154,18 +154,12 @@ double lt_json_num_or(const struct lt_json *obj, const char *key, double dflt) {
     return n && n->kind == LT_JSON_NUM ? n->num : dflt;
 }
 
+/* With one objective the other axis is latency: what a reader wants to trade it against. The remaining limits are met
+ * by every point of a front anyway, and as axes of their own they would only fill it with points that are worse in
+ * both. */
 void lt_front_goal(const struct lt_goal *g, struct lt_goal *out) {
     *out = *g;
-    if (g->n_objectives > 1) return;
-    for (int i = 0; i < g->n_constraints; i++) {
-        bool there = false;
-        for (int k = 0; k < out->n_objectives; k++) there = there || out->objective[k].score == g->constraint[i].score;
-        if (!there)
-            out->objective[out->n_objectives++] =
-                (struct lt_objective){g->constraint[i].score, !isfinite(g->constraint[i].max)};
-    }
-    /* without any constraint on it, latency is still what the other axis is for */
-    if (out->n_objectives == 1 && out->objective[0].score != LT_SCORE_LATENCY_MS)
+    if (g->n_objectives == 1 && g->objective[0].score != LT_SCORE_LATENCY_MS)
         out->objective[out->n_objectives++] = (struct lt_objective){LT_SCORE_LATENCY_MS, false};
 }
 

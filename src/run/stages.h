@@ -40,7 +40,8 @@ lt_status lt_summary_write(const struct lt_run *r, const char *stage, struct lt_
 
 /* Collective: data (the same on all ranks) and backend. */
 lt_status lt_run_open_data(struct lt_run *r, struct lt_err *e);
-/* Collective. Writes the first record of a new journal, or compares that of an old one; force: see restart() in begin.c. */
+/* Collective. Writes the first record of a new journal, or compares that of an old one; force: see restart() in
+ * begin.c. */
 lt_status lt_run_begin(struct lt_run *r, bool force, struct lt_err *e);
 void lt_run_release(struct lt_run *r);
 /* Collective: LT_EINTR on all ranks when any has been asked to stop. */
@@ -67,7 +68,7 @@ lt_status lt_measured_read(const struct lt_json *record, struct lt_measured *out
 void lt_scores_write(struct lt_jw *w, const struct lt_scores *s);
 void lt_scores_read(const struct lt_json *obj, struct lt_scores *s);
 double lt_json_num_or(const struct lt_json *obj, const char *key, double dflt); /* dflt too for null */
-/* The goal whose Pareto front is shown: the objectives, and with accuracy alone the constrained scores as further axes.
+/* The goal whose Pareto front is shown: the objectives; a single one is shown against latency.
  */
 void lt_front_goal(const struct lt_goal *g, struct lt_goal *out);
 

@@ -29,25 +29,21 @@ struct fixed {
 static const char magic[9] = "LTTRAIN1";
 
 /* Keys that change speed or a later stage, not the trained values. */
-static bool ignored(const char *key)
-{
+static bool ignored(const char *key) {
     static const char *const name[] = {"threads", "checkpoint_s", "calib_images", "eval_images"};
     for (size_t i = 0; i < sizeof(name) / sizeof(*name); i++)
-        if (!strcmp(name[i], key))
-            return true;
+        if (!strcmp(name[i], key)) return true;
     return false;
 }
 
-static void config_text(const struct train_identity *id, struct lt_buf *out)
-{
+static void config_text(const struct train_identity *id, struct lt_buf *out) {
     lt_buf_puts(out, "supernet: ");
     lt_opts_emit(lt_train_opts, id->cfg, out);
     lt_buf_printf(out, "\ndata: {flip: %s, crop: %lld}\n", id->aug->flip ? "true" : "false", (long long)id->aug->crop);
 }
 
 static lt_status compare_section(const char *path, const char *section, const struct lt_yaml *then,
-                                 const struct lt_yaml *now, struct lt_err *e)
-{
+                                 const struct lt_yaml *now, struct lt_err *e) {
     const struct lt_yaml *a = lt_yaml_get(then, section), *b = lt_yaml_get(now, section);
     for (int i = 0; b && i < b->n; i++) {
         const struct lt_yaml *old = a ? lt_yaml_get(a, b->child[i]->key) : NULL;
@@ -62,8 +58,7 @@ static lt_status compare_section(const char *path, const char *section, const st
 }
 
 static lt_status compare_config(const char *path, const char *text, size_t len, const struct train_identity *id,
-                                struct lt_err *e)
-{
+                                struct lt_err *e) {
     struct lt_buf now = LT_BUF_INIT;
     struct lt_yaml *a = NULL, *b = NULL;
     lt_status st;
@@ -80,18 +75,15 @@ out:
 }
 
 /* Step numbers of the checkpoints in dir, newest first; *out: lt_free. A missing folder holds none. */
-static lt_status list(const char *dir, int64_t **out, int *n, struct lt_err *e)
-{
+static lt_status list(const char *dir, int64_t **out, int *n, struct lt_err *e) {
     int64_t *step = NULL;
     int count = 0, cap = 0;
     DIR *d = opendir(dir);
-    if (!d && errno != ENOENT)
-        return lt_fail(e, LT_EIO, "%s: %s", dir, strerror(errno));
+    if (!d && errno != ENOENT) return lt_fail(e, LT_EIO, "%s: %s", dir, strerror(errno));
     for (struct dirent *f; d && (f = readdir(d));) {
         int64_t s;
         int end = 0;
-        if (sscanf(f->d_name, "step-%10" SCNd64 ".ltc%n", &s, &end) != 1 || !end || f->d_name[end])
-            continue;
+        if (sscanf(f->d_name, "step-%10" SCNd64 ".ltc%n", &s, &end) != 1 || !end || f->d_name[end]) continue;
         if (count == cap) {
             int64_t *more = lt_realloc(step, (size_t)(cap = cap ? 2 * cap : 8) * sizeof(*step));
             if (!more) {
@@ -102,32 +94,25 @@ static lt_status list(const char *dir, int64_t **out, int *n, struct lt_err *e)
             step = more;
         }
         int at = count++;
-        for (; at > 0 && step[at - 1] < s; at--)
-            step[at] = step[at - 1];
+        for (; at > 0 && step[at - 1] < s; at--) step[at] = step[at - 1];
         step[at] = s;
     }
-    if (d)
-        closedir(d);
+    if (d) closedir(d);
     *out = step;
     *n = count;
     return LT_OK;
 }
 
-static char *path_of(const char *dir, int64_t step)
-{
-    return lt_asprintf("%s/step-%010" PRId64 ".ltc", dir, step);
-}
+static char *path_of(const char *dir, int64_t step) { return lt_asprintf("%s/step-%010" PRId64 ".ltc", dir, step); }
 
 lt_status checkpoint_write(const char *dir, const struct lt_supernet *sn, const struct train_state *t,
-                           const struct train_identity *id, char **path, struct lt_err *e)
-{
+                           const struct train_identity *id, char **path, struct lt_err *e) {
     struct lt_buf b = LT_BUF_INIT, config = LT_BUF_INIT;
     char *name = path_of(dir, t->step);
     int64_t *step = NULL;
     int n = 0;
     lt_status st;
-    if (!name)
-        return lt_fail(e, LT_ENOMEM, "checkpoint");
+    if (!name) return lt_fail(e, LT_ENOMEM, "checkpoint");
     config_text(id, &config);
     struct fixed f = {.version = VERSION,
                       .order = ORDER,
@@ -156,8 +141,7 @@ lt_status checkpoint_write(const char *dir, const struct lt_supernet *sn, const 
         goto out;
     for (int i = KEEP; i < n; i++) {
         char *old = path_of(dir, step[i]);
-        if (old)
-            unlink(old); /* best effort: an extra old checkpoint harms nobody */
+        if (old) unlink(old); /* best effort: an extra old checkpoint harms nobody */
         lt_free(old);
     }
     lt_free(*path);
@@ -179,11 +163,9 @@ struct parts {
 
 /* LT_EIO: torn or foreign, an older one may serve. LT_EINVAL: whole, but of another run. */
 static lt_status dissect(const char *path, const struct lt_buf *b, const struct lt_supernet *sn,
-                         const struct train_identity *id, struct parts *p, struct lt_err *e)
-{
+                         const struct train_identity *id, struct parts *p, struct lt_err *e) {
     uint32_t crc;
-    if (b->len < sizeof(p->f) + 4)
-        return lt_fail(e, LT_EIO, "%s: ends after %zu bytes", path, b->len);
+    if (b->len < sizeof(p->f) + 4) return lt_fail(e, LT_EIO, "%s: ends after %zu bytes", path, b->len);
     memcpy(&p->f, b->data, sizeof(p->f));
     memcpy(&crc, b->data + b->len - 4, 4);
     if (memcmp(p->f.magic, magic, 8) || p->f.version != VERSION || p->f.order != ORDER)
@@ -218,13 +200,11 @@ static lt_status dissect(const char *path, const struct lt_buf *b, const struct 
 
 /* Rank 0: the bytes of the newest whole checkpoint; len 0 = none. A torn one is named and passed over. */
 static lt_status newest(const char *dir, const struct lt_supernet *sn, const struct train_identity *id,
-                        const struct lt_ui *ui, struct lt_buf *out, char **path, struct lt_err *e)
-{
+                        const struct lt_ui *ui, struct lt_buf *out, char **path, struct lt_err *e) {
     int64_t *step = NULL;
     int n = 0;
     lt_status st = list(dir, &step, &n, e);
-    if (!st && n > 0)
-        st = lt_sweep_temporaries(dir, e);
+    if (!st && n > 0) st = lt_sweep_temporaries(dir, e);
     for (int i = 0; i < n && !st; i++) {
         struct lt_err why = {0};
         struct parts p;
@@ -235,10 +215,8 @@ static lt_status newest(const char *dir, const struct lt_supernet *sn, const str
         }
         lt_buf_clear(out);
         lt_status bad = lt_file_read(*path, (size_t)16 << 30, out, &why);
-        if (!bad)
-            bad = dissect(*path, out, sn, id, &p, &why);
-        if (!bad)
-            goto out;
+        if (!bad) bad = dissect(*path, out, sn, id, &p, &why);
+        if (!bad) goto out;
         if (bad != LT_EIO) {
             st = lt_fail(e, bad, "%s", why.msg);
             goto out;
@@ -256,34 +234,27 @@ out:
 
 lt_status checkpoint_resume(const char *dir, struct lt_supernet *sn, struct train_state *t,
                             const struct train_identity *id, struct lt_comm *comm, const struct lt_ui *ui, char **path,
-                            bool *found, struct lt_err *e)
-{
+                            bool *found, struct lt_err *e) {
     struct lt_buf b = LT_BUF_INIT;
     struct parts p;
     struct lt_train_point *point = NULL;
     char *bytes = NULL, *from = NULL;
     uint64_t len;
     lt_status st = comm->rank == 0 ? newest(dir, sn, id, ui, &b, &from, e) : LT_OK;
-    if ((st = lt_comm_agree(comm, st, e)))
-        goto out;
+    if ((st = lt_comm_agree(comm, st, e))) goto out;
     len = b.len;
-    if ((st = lt_comm_bcast(comm, &len, sizeof(len), 0, e)))
-        goto out;
+    if ((st = lt_comm_bcast(comm, &len, sizeof(len), 0, e))) goto out;
     *found = false;
-    if (len == 0)
-        goto out;
+    if (len == 0) goto out;
     if (comm->rank != 0 && !(bytes = lt_malloc(len)))
         st = lt_fail(e, LT_ENOMEM, "checkpoint of %" PRIu64 " bytes", len);
-    if ((st = lt_comm_agree(comm, st, e)) || (st = lt_comm_bcast(comm, bytes ? bytes : b.data, len, 0, e)))
-        goto out;
+    if ((st = lt_comm_agree(comm, st, e)) || (st = lt_comm_bcast(comm, bytes ? bytes : b.data, len, 0, e))) goto out;
     struct lt_buf all = {.data = bytes ? bytes : b.data, .len = len};
     st = dissect(from ? from : "checkpoint of rank 0", &all, sn, id, &p, e);
     if (!st && p.f.n_log > 0 && !(point = lt_malloc((size_t)p.f.n_log * sizeof(*point))))
         st = lt_fail(e, LT_ENOMEM, "training log");
-    if ((st = lt_comm_agree(comm, st, e)))
-        goto out;
-    if (point)
-        memcpy(point, p.log, (size_t)p.f.n_log * sizeof(*point));
+    if ((st = lt_comm_agree(comm, st, e))) goto out;
+    if (point) memcpy(point, p.log, (size_t)p.f.n_log * sizeof(*point));
     memcpy(sn->params, p.params, (size_t)sn->n_params * sizeof(float));
     memcpy(t->velocity, p.velocity, (size_t)sn->n_params * sizeof(float));
     lt_free(t->log.point);

@@ -29,15 +29,13 @@ const struct lt_opt lt_data_opts[] = {
      "height and width in pixels (synthetic)"},
     {0}};
 
-void data_raw_release(struct data_raw *r)
-{
+void data_raw_release(struct data_raw *r) {
     lt_free(r->storage);
     lt_free(r->label_storage);
     memset(r, 0, sizeof(*r));
 }
 
-struct lt_data data_view(const struct data_raw *r, const int32_t *index, int n)
-{
+struct lt_data data_view(const struct data_raw *r, const int32_t *index, int n) {
     return (struct lt_data){.n = n,
                             .channels = r->channels,
                             .height = r->height,
@@ -48,8 +46,7 @@ struct lt_data data_view(const struct data_raw *r, const int32_t *index, int n)
                             .index = index};
 }
 
-lt_status data_read(const struct lt_data_cfg *cfg, uint64_t seed, bool test, struct data_raw *out, struct lt_err *e)
-{
+lt_status data_read(const struct lt_data_cfg *cfg, uint64_t seed, bool test, struct data_raw *out, struct lt_err *e) {
     lt_status s;
     switch (cfg->format) {
     case DATA_IDX:
@@ -64,16 +61,13 @@ lt_status data_read(const struct lt_data_cfg *cfg, uint64_t seed, bool test, str
     default:
         return lt_fail(e, LT_EINVAL, "data: format %d is not one of idx, cifar10, synthetic", cfg->format);
     }
-    if (s)
-        return s;
-    if (cfg->limit > 0 && out->n > cfg->limit)
-        out->n = cfg->limit;
+    if (s) return s;
+    if (cfg->limit > 0 && out->n > cfg->limit) out->n = cfg->limit;
     return LT_OK;
 }
 
 /* Mean and standard deviation per channel in [0,1] units, by exact integer sums. A constant channel gets sd 1. */
-static void statistics(struct lt_data *d)
-{
+static void statistics(struct lt_data *d) {
     int64_t plane = (int64_t)d->height * d->width;
     uint64_t sum[4] = {0}, square[4] = {0};
     for (int i = 0; i < d->n; i++) {
@@ -96,8 +90,7 @@ static void statistics(struct lt_data *d)
     }
 }
 
-uint64_t data_part_hash(const struct lt_data *d)
-{
+uint64_t data_part_hash(const struct lt_data *d) {
     size_t image = (size_t)d->channels * d->height * d->width;
     int64_t head[5] = {d->n, d->channels, d->height, d->width, d->classes};
     uint64_t h = lt_hash64(head, sizeof(head), 0);
@@ -109,14 +102,11 @@ uint64_t data_part_hash(const struct lt_data *d)
     return h;
 }
 
-lt_status lt_data_load(const struct lt_data_cfg *cfg, uint64_t seed, struct lt_data_set **out, struct lt_err *e)
-{
+lt_status lt_data_load(const struct lt_data_cfg *cfg, uint64_t seed, struct lt_data_set **out, struct lt_err *e) {
     lt_status s;
     struct lt_data_set *d = lt_calloc(1, sizeof(*d));
-    if (!d)
-        return lt_fail(e, LT_ENOMEM, "data set");
-    if ((s = data_read(cfg, seed, false, &d->raw, e)))
-        goto out;
+    if (!d) return lt_fail(e, LT_ENOMEM, "data set");
+    if ((s = data_read(cfg, seed, false, &d->raw, e))) goto out;
     int64_t n = d->raw.n;
     if (cfg->validation < 0 || cfg->validation >= n) {
         s = lt_fail(e, LT_EINVAL, "data: validation: %lld of %lld training images would leave none to train on",
@@ -127,8 +117,7 @@ lt_status lt_data_load(const struct lt_data_cfg *cfg, uint64_t seed, struct lt_d
         s = lt_fail(e, LT_ENOMEM, "data set: order of %lld images", (long long)n);
         goto out;
     }
-    for (int32_t i = 0; i < n; i++)
-        d->perm[i] = i;
+    for (int32_t i = 0; i < n; i++) d->perm[i] = i;
     struct lt_rng r;
     lt_rng_at(&r, seed, LT_RNG_SPLIT, 0, 0);
     lt_rng_shuffle(&r, d->perm, (int32_t)n);
@@ -149,26 +138,15 @@ out:
     return s;
 }
 
-void lt_data_free(struct lt_data_set *d)
-{
-    if (!d)
-        return;
+void lt_data_free(struct lt_data_set *d) {
+    if (!d) return;
     data_raw_release(&d->raw);
     lt_free(d->perm);
     lt_free(d);
 }
 
-const struct lt_data *lt_data_train(const struct lt_data_set *d)
-{
-    return &d->train;
-}
+const struct lt_data *lt_data_train(const struct lt_data_set *d) { return &d->train; }
 
-const struct lt_data *lt_data_validation(const struct lt_data_set *d)
-{
-    return &d->validation;
-}
+const struct lt_data *lt_data_validation(const struct lt_data_set *d) { return &d->validation; }
 
-uint64_t lt_data_hash(const struct lt_data_set *d)
-{
-    return d->hash;
-}
+uint64_t lt_data_hash(const struct lt_data_set *d) { return d->hash; }

@@ -10,16 +10,14 @@
 #define MAX_IMAGE_BYTES ((size_t)4 << 30)
 #define MAX_LABEL_BYTES ((size_t)64 << 20)
 
-static uint32_t be32(const char *p)
-{
+static uint32_t be32(const char *p) {
     const unsigned char *u = (const unsigned char *)p;
     return (uint32_t)u[0] << 24 | (uint32_t)u[1] << 16 | (uint32_t)u[2] << 8 | u[3];
 }
 
 /* dir/name or dir/name.gz, whichever exists; *path (lt_free) is the one that was read. */
 static lt_status read_either(const char *dir, const char *name, size_t max_bytes, char **path, struct lt_buf *out,
-                             struct lt_err *e)
-{
+                             struct lt_err *e) {
     char *plain = lt_asprintf("%s/%s", dir, name), *gz = lt_asprintf("%s/%s.gz", dir, name);
     lt_status s;
     if (!plain || !gz) {
@@ -46,8 +44,7 @@ static lt_status read_either(const char *dir, const char *name, size_t max_bytes
 
 /* Checks magic and size; dim[0..n_dims) are the dimensions. */
 static lt_status header(const char *path, const struct lt_buf *b, uint32_t magic, int n_dims, uint32_t *dim,
-                        struct lt_err *e)
-{
+                        struct lt_err *e) {
     size_t head = 4 + 4 * (size_t)n_dims;
     if (b->len < head)
         return lt_fail(e, LT_EIO, "%s: offset %zu: the file ends inside its header of %zu bytes", path, b->len, head);
@@ -68,8 +65,7 @@ static lt_status header(const char *path, const struct lt_buf *b, uint32_t magic
     return LT_OK;
 }
 
-lt_status data_read_idx(const struct lt_data_cfg *cfg, bool test, struct data_raw *out, struct lt_err *e)
-{
+lt_status data_read_idx(const struct lt_data_cfg *cfg, bool test, struct data_raw *out, struct lt_err *e) {
     const char *images_name = test ? "t10k-images-idx3-ubyte" : "train-images-idx3-ubyte";
     const char *labels_name = test ? "t10k-labels-idx1-ubyte" : "train-labels-idx1-ubyte";
     struct lt_buf images = LT_BUF_INIT, labels = LT_BUF_INIT;

@@ -14,8 +14,7 @@ struct wave {
 };
 
 lt_status data_make_synthetic(const struct lt_data_cfg *cfg, uint64_t seed, bool test, struct data_raw *out,
-                              struct lt_err *e)
-{
+                              struct lt_err *e) {
     int side = (int)cfg->size, channels = (int)cfg->channels, classes = (int)cfg->classes;
     int64_t n = cfg->limit > 0 ? cfg->limit : test ? DEFAULT_TEST : DEFAULT_TRAIN, plane = (int64_t)side * side;
     if (side < 4 || side > DATA_MAX_SIDE || channels < 1 || channels > 4 || classes < 2 || classes > 255)
@@ -49,8 +48,7 @@ lt_status data_make_synthetic(const struct lt_data_cfg *cfg, uint64_t seed, bool
             for (int y = 0; y < side; y++)
                 for (int x = 0; x < side; x++) {
                     double v = 0;
-                    for (int k = 0; k < WAVES; k++)
-                        v += cos(w[k].fx * (x + dx) + w[k].fy * (y + dy) + w[k].phase);
+                    for (int k = 0; k < WAVES; k++) v += cos(w[k].fx * (x + dx) + w[k].fy * (y + dy) + w[k].phase);
                     v = 128 + contrast * v + 60 * (lt_rng_u01(&r) - 0.5);
                     p[y * side + x] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
                 }

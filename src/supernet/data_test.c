@@ -8,14 +8,11 @@
 #include <string.h>
 
 lt_status lt_data_load_test(const struct lt_data_cfg *cfg, uint64_t seed, const struct lt_data_set *train,
-                            struct lt_data_set **out, struct lt_err *e)
-{
+                            struct lt_data_set **out, struct lt_err *e) {
     lt_status s;
     struct lt_data_set *d = lt_calloc(1, sizeof(*d));
-    if (!d)
-        return lt_fail(e, LT_ENOMEM, "test set");
-    if ((s = data_read(cfg, seed, true, &d->raw, e)))
-        goto out;
+    if (!d) return lt_fail(e, LT_ENOMEM, "test set");
+    if ((s = data_read(cfg, seed, true, &d->raw, e))) goto out;
     const struct data_raw *a = &train->raw, *b = &d->raw;
     if (a->channels != b->channels || a->height != b->height || a->width != b->width || a->classes != b->classes) {
         s = lt_fail(e, LT_EINVAL, "data: test images are %dx%dx%d, training images %dx%dx%d", b->channels, b->height,
@@ -26,8 +23,7 @@ lt_status lt_data_load_test(const struct lt_data_cfg *cfg, uint64_t seed, const 
         s = lt_fail(e, LT_ENOMEM, "test set: order of %lld images", (long long)b->n);
         goto out;
     }
-    for (int32_t i = 0; i < b->n; i++)
-        d->perm[i] = i;
+    for (int32_t i = 0; i < b->n; i++) d->perm[i] = i;
     d->test = data_view(&d->raw, d->perm, (int)b->n);
     memcpy(d->test.mean, train->train.mean, sizeof(d->test.mean));
     memcpy(d->test.sd, train->train.sd, sizeof(d->test.sd));
@@ -39,7 +35,4 @@ out:
     return s;
 }
 
-const struct lt_data *lt_data_test_part(const struct lt_data_set *d)
-{
-    return &d->test;
-}
+const struct lt_data *lt_data_test_part(const struct lt_data_set *d) { return &d->test; }

@@ -11,12 +11,10 @@
 enum { CALIB_BATCH = 64, EVAL_BATCH = 100 };
 
 /* n different items of [0, total), drawn by the seed. */
-static void draw_items(uint64_t seed, int32_t total, int32_t n, int32_t *work /* [total] */)
-{
+static void draw_items(uint64_t seed, int32_t total, int32_t n, int32_t *work /* [total] */) {
     struct lt_rng r;
     lt_rng_at(&r, seed, LT_RNG_CALIBRATE, 0, 0);
-    for (int32_t i = 0; i < total; i++)
-        work[i] = i;
+    for (int32_t i = 0; i < total; i++) work[i] = i;
     for (int32_t i = 0; i < n; i++) {
         int32_t j = i + (int32_t)lt_rng_below(&r, (uint32_t)(total - i)), swap = work[i];
         work[i] = work[j];
@@ -30,13 +28,11 @@ struct pool {
     double *mean, *square;
 };
 
-static void pool_add(const struct lt_graph *g, const struct lt_weights *batch, int n, struct pool *p)
-{
+static void pool_add(const struct lt_graph *g, const struct lt_weights *batch, int n, struct pool *p) {
     int64_t at = 0;
     for (int i = 0; i < g->n_nodes; i++) {
         const struct lt_node *node = &g->node[i];
-        if (node->op != LT_OP_BN)
-            continue;
+        if (node->op != LT_OP_BN) continue;
         const float *mean = batch->data[node->param[2]], *var = batch->data[node->param[3]];
         for (int64_t c = 0; c < g->param[node->param[2]].count; c++, at++) {
             p->mean[at] += n * (double)mean[c];
@@ -46,13 +42,11 @@ static void pool_add(const struct lt_graph *g, const struct lt_weights *batch, i
 }
 
 /* Mean and unbiased variance over all n images and positions, as one pass over them would give. */
-static void pool_finish(const struct lt_graph *g, const struct pool *p, int n, struct lt_weights *w)
-{
+static void pool_finish(const struct lt_graph *g, const struct pool *p, int n, struct lt_weights *w) {
     int64_t at = 0;
     for (int i = 0; i < g->n_nodes; i++) {
         const struct lt_node *node = &g->node[i];
-        if (node->op != LT_OP_BN)
-            continue;
+        if (node->op != LT_OP_BN) continue;
         double count = (double)n * (double)(node->out.d[2] * node->out.d[3]);
         for (int64_t c = 0; c < g->param[node->param[2]].count; c++, at++) {
             double mean = p->mean[at] / n, var = p->square[at] / n - mean * mean;
@@ -63,8 +57,7 @@ static void pool_finish(const struct lt_graph *g, const struct pool *p, int n, s
 }
 
 static lt_status recalibrate(struct lt_backend *b, const struct lt_graph *g, struct lt_weights *w,
-                             const struct lt_data *train, int n, uint64_t seed, struct lt_err *e)
-{
+                             const struct lt_data *train, int n, uint64_t seed, struct lt_err *e) {
     int res = (int)g->node[0].out.d[2], batches = (n + CALIB_BATCH - 1) / CALIB_BATCH;
     int64_t features = 0;
     struct lt_session *s = NULL;
@@ -72,8 +65,7 @@ static lt_status recalibrate(struct lt_backend *b, const struct lt_graph *g, str
     struct pool p = {0};
     lt_status st;
     for (int i = 0; i < g->n_nodes; i++)
-        if (g->node[i].op == LT_OP_BN)
-            features += g->param[g->node[i].param[2]].count;
+        if (g->node[i].op == LT_OP_BN) features += g->param[g->node[i].param[2]].count;
     int32_t *item = lt_malloc((size_t)train->n * sizeof(*item));
     float *x = lt_aligned((size_t)CALIB_BATCH * train->channels * res * res * sizeof(float));
     p.mean = lt_calloc((size_t)features + 1, sizeof(*p.mean));
@@ -111,14 +103,12 @@ out:
 
 lt_status lt_supernet_subnet(const struct lt_supernet *sn, struct lt_backend *b, const struct lt_arch *a,
                              const struct lt_data *train, int calib_images, uint64_t seed, struct lt_graph **out_g,
-                             struct lt_weights **out_w, struct lt_err *e)
-{
+                             struct lt_weights **out_w, struct lt_err *e) {
     struct lt_graph *g = NULL;
     struct lt_weights *w = NULL;
     int n = calib_images < train->n ? calib_images : train->n;
     lt_status st;
-    if (n < 1)
-        return lt_fail(e, LT_EINVAL, "recalibration on %d images: expected at least 1", calib_images);
+    if (n < 1) return lt_fail(e, LT_EINVAL, "recalibration on %d images: expected at least 1", calib_images);
     if (train->channels != lt_space_input_channels(sn->space))
         return lt_fail(e, LT_EINVAL, "data: images have %d channels, space '%s' expects %d", train->channels,
                        lt_space_name(sn->space), lt_space_input_channels(sn->space));
@@ -137,8 +127,7 @@ out:
 
 lt_status lt_evaluate_graph(struct lt_backend *b, const struct lt_graph *folded, const struct lt_weights *w,
                             const struct lt_plan *plan, const struct lt_data *part, int n, int *n_correct,
-                            uint8_t *correct, double *mean_loss, struct lt_err *e)
-{
+                            uint8_t *correct, double *mean_loss, struct lt_err *e) {
     int res = (int)folded->node[0].out.d[2], classes = (int)folded->node[folded->output].out.d[1], hits = 0;
     bool probabilities = folded->node[folded->output].op == LT_OP_SOFTMAX;
     double loss = 0;
@@ -147,10 +136,8 @@ lt_status lt_evaluate_graph(struct lt_backend *b, const struct lt_graph *folded,
     if (part->channels != folded->node[0].out.d[1] || part->classes > classes)
         return lt_fail(e, LT_EINVAL, "graph '%s' takes %lld channels and gives %d classes, the data have %d and %d",
                        folded->name, (long long)folded->node[0].out.d[1], classes, part->channels, part->classes);
-    if (n > part->n)
-        n = part->n;
-    if (n < 1)
-        return lt_fail(e, LT_EINVAL, "evaluation of graph '%s' on no images", folded->name);
+    if (n > part->n) n = part->n;
+    if (n < 1) return lt_fail(e, LT_EINVAL, "evaluation of graph '%s' on no images", folded->name);
     float *x = lt_aligned((size_t)EVAL_BATCH * part->channels * res * res * sizeof(float));
     float *logits = lt_aligned((size_t)EVAL_BATCH * classes * sizeof(float));
     if (!x || !logits) {
@@ -166,29 +153,23 @@ lt_status lt_evaluate_graph(struct lt_backend *b, const struct lt_graph *folded,
         int count = n - from < EVAL_BATCH ? n - from : EVAL_BATCH;
         int32_t item[EVAL_BATCH];
         uint8_t label[EVAL_BATCH];
-        for (int i = 0; i < count; i++)
-            item[i] = from + i;
+        for (int i = 0; i < count; i++) item[i] = from + i;
         lt_data_batch(part, item, count, res, NULL, x, label);
-        if ((st = lt_session_forward(s, x, count, LT_BN_RUNNING, logits, e)))
-            goto out;
+        if ((st = lt_session_forward(s, x, count, LT_BN_RUNNING, logits, e))) goto out;
         for (int i = 0; i < count; i++) {
             const float *v = logits + (int64_t)i * classes;
             int best = 0;
             double z = 0;
             for (int c = 1; c < classes; c++)
-                if (v[c] > v[best])
-                    best = c;
-            for (int c = 0; c < classes && !probabilities; c++)
-                z += exp((double)v[c] - v[best]);
+                if (v[c] > v[best]) best = c;
+            for (int c = 0; c < classes && !probabilities; c++) z += exp((double)v[c] - v[best]);
             loss += probabilities ? -log(fmax(v[label[i]], 1e-30)) : log(z) + v[best] - v[label[i]];
             hits += best == label[i];
-            if (correct)
-                correct[from + i] = best == label[i];
+            if (correct) correct[from + i] = best == label[i];
         }
     }
     *n_correct = hits;
-    if (mean_loss)
-        *mean_loss = loss / n;
+    if (mean_loss) *mean_loss = loss / n;
 out:
     lt_session_free(s);
     lt_free(x);
@@ -198,8 +179,7 @@ out:
 
 lt_status lt_supernet_evaluate(const struct lt_supernet *sn, struct lt_backend *b, const struct lt_arch *a,
                                const struct lt_data *train, const struct lt_data *validation, int calib_images,
-                               int eval_images, uint64_t seed, double *accuracy, struct lt_err *e)
-{
+                               int eval_images, uint64_t seed, double *accuracy, struct lt_err *e) {
     struct lt_graph *g = NULL, *folded = NULL;
     struct lt_weights *w = NULL, *folded_w = NULL;
     int n = eval_images < validation->n ? eval_images : validation->n, hits;

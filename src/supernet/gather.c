@@ -9,16 +9,13 @@
 #define ALIGN_FLOATS 16 /* as lt_weights_new: a parameter starts on a cache line */
 
 /* centre[c*c] of taps[k*k] */
-static void centre(const float *taps, int k, int c, float *out)
-{
+static void centre(const float *taps, int k, int c, float *out) {
     int edge = (k - c) / 2;
-    for (int y = 0; y < c; y++)
-        memcpy(out + y * c, taps + (y + edge) * k + edge, (size_t)c * sizeof(float));
+    for (int y = 0; y < c; y++) memcpy(out + y * c, taps + (y + edge) * k + edge, (size_t)c * sizeof(float));
 }
 
 void kernel_chain(const struct shared_param *s, const float *params, const float *taps, int from, int to, float *out,
-                  float (*step)[SHARED_MAX_TAPS])
-{
+                  float (*step)[SHARED_MAX_TAPS]) {
     float now[SHARED_MAX_TAPS], read[SHARED_MAX_TAPS];
     memcpy(now, taps, (size_t)(s->kernel[from] * s->kernel[from]) * sizeof(float));
     for (int i = from - 1; i >= to; i--) {
@@ -27,14 +24,12 @@ void kernel_chain(const struct shared_param *s, const float *params, const float
         int used = i > to ? s->kernel[i - 1] : k, edge = (k - used) / 2;
         const float *m = params + s->transform[i];
         centre(now, s->kernel[i + 1], k, read);
-        if (step)
-            memcpy(step[i], read, (size_t)n * sizeof(float));
+        if (step) memcpy(step[i], read, (size_t)n * sizeof(float));
         for (int y = edge; y < edge + used; y++)
             for (int x = edge; x < edge + used; x++) {
                 const float *row = m + (y * k + x) * n;
                 float v = 0;
-                for (int t = 0; t < n; t++)
-                    v += row[t] * read[t];
+                for (int t = 0; t < n; t++) v += row[t] * read[t];
                 now[y * k + x] = v;
             }
     }
@@ -42,8 +37,7 @@ void kernel_chain(const struct shared_param *s, const float *params, const float
 }
 
 static void gather_conv(const struct lt_supernet *sn, const struct shared_param *s, const struct lt_param *p,
-                        float *out)
-{
+                        float *out) {
     int top = s->n_kernels - 1, to = 0;
     int64_t big = s->dim[2] * s->dim[3], small = p->dim[2] * p->dim[3];
     const float *in = sn->params + s->offset;
@@ -57,16 +51,14 @@ static void gather_conv(const struct lt_supernet *sn, const struct shared_param 
             memcpy(out + o * row, in + o * s->dim[1] * big, (size_t)row * sizeof(float));
         return;
     }
-    while (s->kernel[to] != p->dim[2])
-        to++;
+    while (s->kernel[to] != p->dim[2]) to++;
     for (int64_t o = 0; o < p->dim[0]; o++)
         for (int64_t i = 0; i < p->dim[1]; i++, out += small)
             kernel_chain(s, sn->params, in + (o * s->dim[1] + i) * big, top, to, out, NULL);
 }
 
 lt_status lt_supernet_gather(const struct lt_supernet *sn, const struct lt_graph *g, struct lt_weights *w,
-                             struct lt_err *e)
-{
+                             struct lt_err *e) {
     if (w->n != g->n_params)
         return lt_fail(e, LT_EINVAL, "graph '%s' has %d parameters, the weights %d", g->name, g->n_params, w->n);
     const struct shared_param *s;
@@ -78,8 +70,7 @@ lt_status lt_supernet_gather(const struct lt_supernet *sn, const struct lt_graph
     for (int i = 0; i < g->n_params; i++) {
         const struct lt_param *p = &g->param[i];
         if (p->role == LT_PARAM_MEAN || p->role == LT_PARAM_VAR) {
-            for (int64_t k = 0; k < p->count; k++)
-                w->data[i][k] = p->role == LT_PARAM_VAR ? 1.0f : 0.0f;
+            for (int64_t k = 0; k < p->count; k++) w->data[i][k] = p->role == LT_PARAM_VAR ? 1.0f : 0.0f;
             continue;
         }
         s = shared_find(sn, p->name);
@@ -96,8 +87,7 @@ lt_status lt_supernet_gather(const struct lt_supernet *sn, const struct lt_graph
     return LT_OK;
 }
 
-lt_status weights_pool_init(struct weights_pool *p, const struct lt_supernet *sn, struct lt_err *e)
-{
+lt_status weights_pool_init(struct weights_pool *p, const struct lt_supernet *sn, struct lt_err *e) {
     memset(p, 0, sizeof(*p));
     p->cap_tensors = sn->max_tensors;
     p->cap_floats = sn->max_floats;
@@ -110,15 +100,13 @@ lt_status weights_pool_init(struct weights_pool *p, const struct lt_supernet *sn
     return LT_OK;
 }
 
-void weights_pool_release(struct weights_pool *p)
-{
+void weights_pool_release(struct weights_pool *p) {
     lt_free(p->w.data);
     lt_free(p->w.storage);
     memset(p, 0, sizeof(*p));
 }
 
-void weights_pool_bind(struct weights_pool *p, const struct lt_graph *g)
-{
+void weights_pool_bind(struct weights_pool *p, const struct lt_graph *g) {
     int64_t at = 0;
     LT_CHECK(g->n_params <= p->cap_tensors);
     for (int i = 0; i < g->n_params; i++) {
@@ -130,7 +118,4 @@ void weights_pool_bind(struct weights_pool *p, const struct lt_graph *g)
     p->w.count = at;
 }
 
-void weights_pool_zero(struct weights_pool *p)
-{
-    memset(p->w.storage, 0, (size_t)p->w.count * sizeof(float));
-}
+void weights_pool_zero(struct weights_pool *p) { memset(p->w.storage, 0, (size_t)p->w.count * sizeof(float)); }

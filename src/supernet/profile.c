@@ -11,20 +11,16 @@
 #include <string.h>
 
 /* The row of a class by name, made on first use; the last row takes what does not fit. */
-static struct lt_profile_row *row_of(struct lt_profile_report *r, const char *name)
-{
+static struct lt_profile_row *row_of(struct lt_profile_report *r, const char *name) {
     for (int i = 0; i < r->n_rows; i++)
-        if (!strcmp(r->row[i].name, name))
-            return &r->row[i];
-    if (r->n_rows == LT_PROFILE_ROWS)
-        return &r->row[LT_PROFILE_ROWS - 1];
+        if (!strcmp(r->row[i].name, name)) return &r->row[i];
+    if (r->n_rows == LT_PROFILE_ROWS) return &r->row[LT_PROFILE_ROWS - 1];
     struct lt_profile_row *row = &r->row[r->n_rows++];
     snprintf(row->name, sizeof(row->name), "%s", name);
     return row;
 }
 
-static void class_name(const struct lt_node *n, char *out, size_t size)
-{
+static void class_name(const struct lt_node *n, char *out, size_t size) {
     if (lt_node_is_depthwise(n))
         snprintf(out, size, "depthwise %dx%d", n->kernel, n->kernel);
     else if (n->op == LT_OP_CONV)
@@ -38,14 +34,12 @@ static void class_name(const struct lt_node *n, char *out, size_t size)
 }
 
 /* Adds one thread's times; work is what `calls` forwards of `n` images do. */
-static void add_times(struct lt_profile_report *r, const struct lt_graph *g, const struct lt_profile *p, int n)
-{
+static void add_times(struct lt_profile_report *r, const struct lt_graph *g, const struct lt_profile *p, int n) {
     for (int i = 0; i < g->n_nodes; i++) {
         const struct lt_node *node = &g->node[i];
         struct lt_cost_node cost;
         char name[sizeof(r->row[0].name)];
-        if (node->op == LT_OP_INPUT)
-            continue;
+        if (node->op == LT_OP_INPUT) continue;
         class_name(node, name, sizeof(name));
         lt_node_cost(g, NULL, i, &cost);
         struct lt_profile_row *row = row_of(r, name);
@@ -66,8 +60,7 @@ static void add_times(struct lt_profile_report *r, const struct lt_graph *g, con
 }
 
 /* Sums -> per step and per second. */
-static void finish(struct lt_profile_report *r, int64_t steps)
-{
+static void finish(struct lt_profile_report *r, int64_t steps) {
     for (int i = 0; i < r->n_rows; i++)
         for (int k = 0; k < 3; k++) {
             struct lt_profile_row *row = &r->row[i];
@@ -80,8 +73,7 @@ static void finish(struct lt_profile_report *r, int64_t steps)
 
 lt_status lt_supernet_profile(struct lt_supernet *sn, const struct lt_data *train, const struct lt_train_cfg *cfg,
                               const struct lt_arch *a, int batch, double seconds, int threads,
-                              struct lt_profile_report *out, struct lt_err *e)
-{
+                              struct lt_profile_report *out, struct lt_err *e) {
     struct lt_profile_report r = {.batch = batch};
     struct lt_graph *g = NULL;
     struct train_pool *pool = NULL;
@@ -105,8 +97,7 @@ lt_status lt_supernet_profile(struct lt_supernet *sn, const struct lt_data *trai
     }
     memcpy(before, sn->params, (size_t)n * sizeof(float));
     memset(velocity, 0, (size_t)n * sizeof(float));
-    for (int i = 0; i < batch; i++)
-        item[i] = i;
+    for (int i = 0; i < batch; i++) item[i] = i;
     if ((st = lt_space_expand(sn->space, a, &g, e)) ||
         (st = train_pool_new(sn, train, threads, shards, batch / shards, &pool, e)))
         goto out;
@@ -128,34 +119,28 @@ lt_status lt_supernet_profile(struct lt_supernet *sn, const struct lt_data *trai
     double began = 0, timed = 0;
     for (int warm = 2; warm > 0 || timed < seconds || steps < 2; warm--) {
         if (warm == 0) {
-            if ((st = train_pool_profile(pool, true, e)))
-                goto out;
+            if ((st = train_pool_profile(pool, true, e))) goto out;
             began = lt_now_s();
         }
         aug.epoch++;
-        if ((st = train_pool_run(pool, &step, e)))
-            goto out;
+        if ((st = train_pool_run(pool, &step, e))) goto out;
         for (int s = 1; s < shards; s++) /* any order serves here: values are thrown away */
-            for (int64_t k = 0; k < n; k++)
-                parts[k] += parts[s * stride + k];
+            for (int64_t k = 0; k < n; k++) parts[k] += parts[s * stride + k];
         train_sgd(sn, sn->params, velocity, parts, 1, 1e-6f, 0.9f, 0);
         if (warm <= 0) {
             steps++;
             timed = lt_now_s() - began;
         }
     }
-    for (int i = 0; i < r.threads; i++)
-        add_times(&r, g, train_pool_profile_get(pool, i), batch / shards);
+    for (int i = 0; i < r.threads; i++) add_times(&r, g, train_pool_profile_get(pool, i), batch / shards);
     finish(&r, steps);
     r.step_ms = 1e3 * timed / (double)steps;
     r.images_per_s = batch * (double)steps / timed;
     r.outside_ms = r.step_ms;
-    for (int i = 0; i < r.n_rows; i++)
-        r.outside_ms -= r.row[i].ms[0] + r.row[i].ms[1] + r.row[i].ms[2];
+    for (int i = 0; i < r.n_rows; i++) r.outside_ms -= r.row[i].ms[0] + r.row[i].ms[1] + r.row[i].ms[2];
     *out = r;
 out:
-    if (before && sn->params && pool)
-        memcpy(sn->params, before, (size_t)n * sizeof(float));
+    if (before && sn->params && pool) memcpy(sn->params, before, (size_t)n * sizeof(float));
     train_pool_free(pool);
     lt_graph_free(g);
     lt_free(parts);

@@ -5,17 +5,14 @@
 #include "supernet/supernet_priv.h"
 #include <string.h>
 
-static void add(float *restrict to, const float *restrict from, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        to[i] += from[i];
+static void add(float *restrict to, const float *restrict from, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[i] += from[i];
 }
 
 /* Gradient of one kernel: `taps` is the shared kernel, grad that of the kernel made from it; adds to gtaps and to the
  * transforms. */
 static void chain_back(const struct shared_param *s, const float *params, const float *taps, int from, int to,
-                       const float *grad, float *gtaps, float *gparams)
-{
+                       const float *grad, float *gtaps, float *gparams) {
     float step[SHARED_MAX_KERNELS][SHARED_MAX_TAPS], made[SHARED_MAX_TAPS], back[SHARED_MAX_TAPS];
     int used = s->kernel[to]; /* side of the non-zero centre of `now`, all else is zero and skipped */
     float now[SHARED_MAX_TAPS];
@@ -39,13 +36,11 @@ static void chain_back(const struct shared_param *s, const float *params, const 
         used = k;
     }
     int side = s->kernel[from], edge = (side - used) / 2;
-    for (int y = 0; y < used; y++)
-        add(gtaps + (y + edge) * side + edge, now + y * used, used);
+    for (int y = 0; y < used; y++) add(gtaps + (y + edge) * side + edge, now + y * used, used);
 }
 
 static void scatter_conv(const struct lt_supernet *sn, const struct shared_param *s, const struct lt_param *p,
-                         const float *grad, float *shared)
-{
+                         const float *grad, float *shared) {
     int top = s->n_kernels - 1, to = 0;
     int64_t big = s->dim[2] * s->dim[3], small = p->dim[2] * p->dim[3];
     if (big == small) {
@@ -54,12 +49,10 @@ static void scatter_conv(const struct lt_supernet *sn, const struct shared_param
             add(shared + s->offset, grad, p->dim[0] * row);
             return;
         }
-        for (int64_t o = 0; o < p->dim[0]; o++)
-            add(shared + s->offset + o * s->dim[1] * big, grad + o * row, row);
+        for (int64_t o = 0; o < p->dim[0]; o++) add(shared + s->offset + o * s->dim[1] * big, grad + o * row, row);
         return;
     }
-    while (s->kernel[to] != p->dim[2])
-        to++;
+    while (s->kernel[to] != p->dim[2]) to++;
     for (int64_t o = 0; o < p->dim[0]; o++)
         for (int64_t i = 0; i < p->dim[1]; i++, grad += small) {
             int64_t at = s->offset + (o * s->dim[1] + i) * big;
@@ -68,8 +61,7 @@ static void scatter_conv(const struct lt_supernet *sn, const struct shared_param
 }
 
 lt_status lt_supernet_scatter(const struct lt_supernet *sn, const struct lt_graph *g, const struct lt_weights *grad,
-                              float *grad_shared, struct lt_err *e)
-{
+                              float *grad_shared, struct lt_err *e) {
     const struct shared_param *s;
     lt_status st;
     if (grad->n != g->n_params)
@@ -80,8 +72,7 @@ lt_status lt_supernet_scatter(const struct lt_supernet *sn, const struct lt_grap
             return st;
     for (int i = 0; i < g->n_params; i++) {
         const struct lt_param *p = &g->param[i];
-        if (p->role == LT_PARAM_MEAN || p->role == LT_PARAM_VAR)
-            continue;
+        if (p->role == LT_PARAM_MEAN || p->role == LT_PARAM_VAR) continue;
         s = shared_find(sn, p->name);
         if (p->n_dims == 4)
             scatter_conv(sn, s, p, grad->data[i], grad_shared);

@@ -6,21 +6,17 @@
 #include "supernet/train_priv.h"
 #include <math.h>
 
-double train_norm(const float *v, int64_t n)
-{
+double train_norm(const float *v, int64_t n) {
     double sum[8] = {0}; /* fixed order, and independent chains for the processor */
     int64_t i = 0;
     for (; i + 8 <= n; i += 8)
-        for (int k = 0; k < 8; k++)
-            sum[k] += (double)v[i + k] * v[i + k];
-    for (; i < n; i++)
-        sum[0] += (double)v[i] * v[i];
+        for (int k = 0; k < 8; k++) sum[k] += (double)v[i + k] * v[i + k];
+    for (; i < n; i++) sum[0] += (double)v[i] * v[i];
     return sqrt(((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7])));
 }
 
 static void update(float *restrict p, float *restrict v, const float *restrict grad, int64_t n, float scale, float rate,
-                   float momentum, float decay)
-{
+                   float momentum, float decay) {
     for (int64_t i = 0; i < n; i++) {
         float g = scale * grad[i] + decay * p[i];
         v[i] = momentum * v[i] + g;
@@ -29,8 +25,7 @@ static void update(float *restrict p, float *restrict v, const float *restrict g
 }
 
 void train_sgd(const struct lt_supernet *sn, float *params, float *velocity, const float *grad, float scale, float rate,
-               float momentum, float weight_decay)
-{
+               float momentum, float weight_decay) {
     int64_t end = 0;
     for (int i = 0; i < sn->n_entries; i++) {
         const struct shared_param *s = &sn->entry[i];

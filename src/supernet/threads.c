@@ -12,8 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static int processors(uint64_t *place)
-{
+static int processors(uint64_t *place) {
     char host[256] = "";
     int n = (int)sysconf(_SC_NPROCESSORS_ONLN);
     gethostname(host, sizeof(host) - 1);
@@ -29,8 +28,7 @@ static int processors(uint64_t *place)
     return n > 0 ? n : 1;
 }
 
-lt_status train_threads(const struct lt_train_cfg *cfg, struct lt_comm *comm, int *out, struct lt_err *e)
-{
+lt_status train_threads(const struct lt_train_cfg *cfg, struct lt_comm *comm, int *out, struct lt_err *e) {
     if (cfg->threads > 0) {
         *out = (int)cfg->threads;
         return LT_OK;
@@ -40,14 +38,10 @@ lt_status train_threads(const struct lt_train_cfg *cfg, struct lt_comm *comm, in
     uint64_t *all = lt_malloc((size_t)comm->size * sizeof(*all));
     size_t *each = lt_malloc((size_t)comm->size * sizeof(*each));
     lt_status st = all && each ? LT_OK : lt_fail(e, LT_ENOMEM, "places of %d ranks", comm->size);
-    if ((st = lt_comm_agree(comm, st, e)))
-        goto out;
-    for (int r = 0; r < comm->size; r++)
-        each[r] = sizeof(mine);
-    if ((st = lt_comm_allgatherv(comm, &mine, sizeof(mine), all, each, e)))
-        goto out;
-    for (int r = 0; r < comm->size; r++)
-        sharing += all[r] == mine;
+    if ((st = lt_comm_agree(comm, st, e))) goto out;
+    for (int r = 0; r < comm->size; r++) each[r] = sizeof(mine);
+    if ((st = lt_comm_allgatherv(comm, &mine, sizeof(mine), all, each, e))) goto out;
+    for (int r = 0; r < comm->size; r++) sharing += all[r] == mine;
     *out = n / sharing > 0 ? n / sharing : 1;
 out:
     lt_free(all);

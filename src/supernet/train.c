@@ -78,25 +78,21 @@ struct trainer {
     struct lt_err late_err;
 };
 
-void lt_train_log_release(struct lt_train_log *l)
-{
+void lt_train_log_release(struct lt_train_log *l) {
     lt_free(l->point);
     memset(l, 0, sizeof(*l));
 }
 
-lt_status log_add(struct lt_train_log *l, const struct lt_train_point *p, struct lt_err *e)
-{
+lt_status log_add(struct lt_train_log *l, const struct lt_train_point *p, struct lt_err *e) {
     struct lt_train_point *more = lt_realloc(l->point, (size_t)(l->n + 1) * sizeof(*more));
-    if (!more)
-        return lt_fail(e, LT_ENOMEM, "training log");
+    if (!more) return lt_fail(e, LT_ENOMEM, "training log");
     l->point = more;
     more[l->n++] = *p;
     return LT_OK;
 }
 
 static lt_status check(const struct lt_supernet *sn, const struct lt_data *d, const struct lt_train_cfg *c,
-                       struct lt_err *e)
-{
+                       struct lt_err *e) {
     if (c->shards < 1 || (c->shards & (c->shards - 1)))
         return lt_fail(e, LT_EINVAL, "supernet: shards: %lld is not a power of two", (long long)c->shards);
     if (c->batch % c->shards || c->batch / c->shards < 2)
@@ -118,16 +114,14 @@ static lt_status check(const struct lt_supernet *sn, const struct lt_data *d, co
     return LT_OK;
 }
 
-static lt_status set_up(struct trainer *t, int threads, struct lt_err *e)
-{
+static lt_status set_up(struct trainer *t, int threads, struct lt_err *e) {
     const struct lt_space *space = t->sn->space;
     const struct lt_train_cfg *c = t->cfg;
     struct lt_arch a;
     lt_status st;
     t->steps_per_epoch = t->data->n / c->batch;
     t->total = (int64_t)llround(c->epochs * (double)t->steps_per_epoch);
-    if (t->total < 1)
-        t->total = 1;
+    if (t->total < 1) t->total = 1;
     t->log_every = t->total >= 200 ? t->total / 200 : 1;
     t->order_epoch = -1;
     lt_comm_shards(t->comm, (int)c->shards, &t->first, &t->count);
@@ -141,17 +135,14 @@ static lt_status set_up(struct trainer *t, int threads, struct lt_err *e)
     memset(t->state.velocity, 0, (size_t)t->sn->n_params * sizeof(float));
     lt_space_largest(space, &a);
     t->largest_resolution = lt_space_resolution(space, &a);
-    if ((st = lt_space_expand(space, &a, &t->largest, e)))
-        return st;
+    if ((st = lt_space_expand(space, &a, &t->largest, e))) return st;
     lt_space_smallest(space, &a);
     t->smallest_resolution = lt_space_resolution(space, &a);
-    if ((st = lt_space_expand(space, &a, &t->smallest, e)))
-        return st;
+    if ((st = lt_space_expand(space, &a, &t->smallest, e))) return st;
     return train_pool_new(t->sn, t->data, threads, t->count, (int)(c->batch / c->shards), &t->pool, e);
 }
 
-static void tear_down(struct trainer *t)
-{
+static void tear_down(struct trainer *t) {
     train_pool_free(t->pool); /* its sessions borrow the graphs */
     lt_graph_free(t->largest);
     lt_graph_free(t->smallest);
@@ -164,8 +155,7 @@ static void tear_down(struct trainer *t)
 }
 
 /* Draws this step's random subnetworks into t->drawn. */
-static lt_status draw(struct trainer *t, struct train_step *s, struct lt_err *e)
-{
+static lt_status draw(struct trainer *t, struct train_step *s, struct lt_err *e) {
     const struct lt_space *space = t->sn->space;
     lt_status st;
     for (int k = 0; k < (int)t->cfg->random; k++) {
@@ -173,16 +163,14 @@ static lt_status draw(struct trainer *t, struct train_step *s, struct lt_err *e)
         struct lt_arch a;
         lt_rng_at(&r, t->id.seed, LT_RNG_SUBNET, (uint64_t)t->state.step, (uint64_t)k);
         lt_space_sample(space, &r, &a);
-        if ((st = lt_space_expand(space, &a, &t->drawn[k], e)))
-            return st;
+        if ((st = lt_space_expand(space, &a, &t->drawn[k], e))) return st;
         s->subnet[s->n_subnets++] = (struct train_subnet){t->drawn[k], lt_space_resolution(space, &a), -1};
     }
     return LT_OK;
 }
 
 /* This rank's shards of the present step into t->parts. */
-static lt_status compute(struct trainer *t, struct lt_err *e)
-{
+static lt_status compute(struct trainer *t, struct lt_err *e) {
     int64_t epoch = t->state.step / t->steps_per_epoch, at = t->state.step % t->steps_per_epoch;
     struct lt_augment aug = {
         .seed = t->id.seed, .epoch = (uint64_t)epoch, .flip = t->id.aug->flip, .crop = (int)t->id.aug->crop};
@@ -200,8 +188,7 @@ static lt_status compute(struct trainer *t, struct lt_err *e)
                            .stride = t->stride};
     if (t->order_epoch != epoch) {
         struct lt_rng r;
-        for (int32_t i = 0; i < t->data->n; i++)
-            t->order[i] = i;
+        for (int32_t i = 0; i < t->data->n; i++) t->order[i] = i;
         lt_rng_at(&r, t->id.seed, LT_RNG_SHUFFLE, (uint64_t)epoch, 0);
         lt_rng_shuffle(&r, t->order, t->data->n);
         t->order_epoch = epoch;
@@ -210,8 +197,7 @@ static lt_status compute(struct trainer *t, struct lt_err *e)
     s.subnet[0] = (struct train_subnet){t->largest, t->largest_resolution, 0};
     s.subnet[1] = (struct train_subnet){t->smallest, t->smallest_resolution, 1};
     lt_status st = draw(t, &s, e);
-    if (!st)
-        st = train_pool_run(t->pool, &s, e);
+    if (!st) st = train_pool_run(t->pool, &s, e);
     for (int k = 0; k < TRAIN_MAX_RANDOM; k++) {
         lt_graph_free(t->drawn[k]);
         t->drawn[k] = NULL;
@@ -219,8 +205,7 @@ static lt_status compute(struct trainer *t, struct lt_err *e)
     return st;
 }
 
-static lt_status save(struct trainer *t, struct lt_err *e)
-{
+static lt_status save(struct trainer *t, struct lt_err *e) {
     lt_status st =
         t->dir && t->comm->rank == 0 ? checkpoint_write(t->dir, t->sn, &t->state, &t->id, &t->checkpoint, e) : LT_OK;
     t->saved_at = lt_now_s();
@@ -228,8 +213,7 @@ static lt_status save(struct trainer *t, struct lt_err *e)
 }
 
 /* One step: compute, sum over ranks, update. *stop: some rank was asked to stop before this step. */
-static lt_status step(struct trainer *t, bool *stop, struct lt_err *e)
-{
+static lt_status step(struct trainer *t, bool *stop, struct lt_err *e) {
     double began = lt_now_s();
     struct lt_err err = t->late_err;
     bool wish = lt_ui_stop(t->ui);
@@ -241,12 +225,10 @@ static lt_status step(struct trainer *t, bool *stop, struct lt_err *e)
         part[t->sn->n_params + STAT_FAILED] = mine != LT_OK;
         part[t->sn->n_params + STAT_STOP] = wish;
     }
-    if ((st = lt_comm_sum_tree(t->comm, (int)t->cfg->shards, t->parts, t->stride, t->sum, e)))
-        return st;
+    if ((st = lt_comm_sum_tree(t->comm, (int)t->cfg->shards, t->parts, t->stride, t->sum, e))) return st;
     const float *stats = t->sum + t->sn->n_params;
     if (stats[STAT_FAILED] > 0) {
-        if (mine)
-            lt_fail(e, mine, "%s", err.msg);
+        if (mine) lt_fail(e, mine, "%s", err.msg);
         return lt_comm_agree(t->comm, mine, e);
     }
     double loss = stats[STAT_LARGEST], norm = train_norm(t->sum, t->sn->n_params);
@@ -277,29 +259,25 @@ static lt_status step(struct trainer *t, bool *stop, struct lt_err *e)
                                    .lr = rate,
                                    .images_per_s = (double)(s->sum_steps * t->cfg->batch) / s->sum_seconds,
                                    .seconds = s->seconds};
-        if ((st = lt_comm_agree(t->comm, log_add(&s->log, &p, e), e)))
-            return st;
+        if ((st = lt_comm_agree(t->comm, log_add(&s->log, &p, e), e))) return st;
         s->sum_largest = s->sum_smallest = s->sum_seconds = 0;
         s->sum_steps = 0;
     }
     return LT_OK;
 }
 
-static void tell(const struct trainer *t)
-{
+static void tell(const struct trainer *t) {
     char note[120] = "";
     if (t->state.log.n > 0) {
         const struct lt_train_point *p = &t->state.log.point[t->state.log.n - 1];
         snprintf(note, sizeof(note), "loss %.3f largest, %.3f smallest, %.0f images/s", p->loss_largest,
                  p->loss_smallest, p->images_per_s);
     }
-    if (t->comm->rank == 0)
-        lt_ui_progress(t->ui, "training", (double)t->state.step, (double)t->total, note);
+    if (t->comm->rank == 0) lt_ui_progress(t->ui, "training", (double)t->state.step, (double)t->total, note);
 }
 
 /* Where the time of this sitting went, for those who asked for debug messages. */
-static void tell_times(const struct trainer *t, double wall_s)
-{
+static void tell_times(const struct trainer *t, double wall_s) {
     struct train_times s = train_pool_times(t->pool);
     double n = train_pool_threads(t->pool);
     if (t->comm->rank == 0)
@@ -311,8 +289,7 @@ static void tell_times(const struct trainer *t, double wall_s)
             s.batch_s / n, s.loss_s / n);
 }
 
-static lt_status run(struct trainer *t, struct lt_err *e)
-{
+static lt_status run(struct trainer *t, struct lt_err *e) {
     bool found = false, stop = false;
     double began = lt_now_s();
     lt_status st;
@@ -324,8 +301,7 @@ static lt_status run(struct trainer *t, struct lt_err *e)
     t->saved_at = lt_now_s();
     int64_t from = t->state.step;
     while (t->state.step < t->total && !stop) {
-        if ((st = step(t, &stop, e)))
-            return st;
+        if ((st = step(t, &stop, e))) return st;
         tell(t);
         if (t->state.step < t->total && !stop && lt_now_s() - t->saved_at >= t->cfg->checkpoint_s)
             t->late = save(t, &t->late_err); /* rank 0's failure travels with the next step */
@@ -341,8 +317,7 @@ static lt_status run(struct trainer *t, struct lt_err *e)
         lt_free(path);
     }
     tell_times(t, lt_now_s() - began);
-    if ((st = lt_comm_agree(t->comm, st, e)))
-        return st;
+    if ((st = lt_comm_agree(t->comm, st, e))) return st;
     if (stop && t->state.step < t->total)
         return lt_fail(e, LT_EINTR, "training: interrupted at step %lld of %lld%s; the same command continues",
                        (long long)t->state.step, (long long)t->total, t->dir ? ", checkpoint written" : "");
@@ -351,8 +326,7 @@ static lt_status run(struct trainer *t, struct lt_err *e)
 
 lt_status lt_supernet_train(struct lt_supernet *sn, const struct lt_data *train, const struct lt_data_cfg *aug,
                             const struct lt_train_cfg *cfg, uint64_t seed, struct lt_comm *comm, const char *dir,
-                            const struct lt_ui *ui, struct lt_train_log *log, struct lt_err *e)
-{
+                            const struct lt_ui *ui, struct lt_train_log *log, struct lt_err *e) {
     struct trainer t = {.sn = sn,
                         .data = train,
                         .cfg = cfg,
@@ -362,12 +336,9 @@ lt_status lt_supernet_train(struct lt_supernet *sn, const struct lt_data *train,
                         .id = {.cfg = cfg, .aug = aug, .seed = seed, .data_hash = data_part_hash(train)}};
     int threads = 1;
     lt_status st = check(sn, train, cfg, e);
-    if (!st)
-        st = train_threads(cfg, comm, &threads, e);
-    if (!st)
-        st = set_up(&t, threads, e);
-    if (!(st = lt_comm_agree(comm, st, e)))
-        st = run(&t, e);
+    if (!st) st = train_threads(cfg, comm, &threads, e);
+    if (!st) st = set_up(&t, threads, e);
+    if (!(st = lt_comm_agree(comm, st, e))) st = run(&t, e);
     if (!st && log) {
         *log = t.state.log;
         memset(&t.state.log, 0, sizeof(t.state.log));

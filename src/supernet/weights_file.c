@@ -11,8 +11,7 @@
 enum { VERSION = 1, ORDER = 0x01020304, FIXED = 8 + 4 + 4 + 8 + 8 + 4 };
 static const char magic[9] = "LTWEIGHT";
 
-lt_status lt_supernet_save(const struct lt_supernet *sn, const char *path, struct lt_err *e)
-{
+lt_status lt_supernet_save(const struct lt_supernet *sn, const char *path, struct lt_err *e) {
     struct lt_buf b = LT_BUF_INIT;
     const char *name = lt_space_name(sn->space);
     uint32_t version = VERSION, order = ORDER, length = (uint32_t)strlen(name);
@@ -29,21 +28,18 @@ lt_status lt_supernet_save(const struct lt_supernet *sn, const char *path, struc
     uint32_t crc = lt_crc32(0, b.data, b.len);
     lt_buf_add(&b, &crc, sizeof(crc));
     lt_status st = lt_buf_ok(&b, e);
-    if (!st)
-        st = lt_file_write_atomic(path, b.data, b.len, e);
+    if (!st) st = lt_file_write_atomic(path, b.data, b.len, e);
     lt_buf_release(&b);
     return st;
 }
 
-lt_status lt_supernet_load(struct lt_supernet *sn, const char *path, struct lt_err *e)
-{
+lt_status lt_supernet_load(struct lt_supernet *sn, const char *path, struct lt_err *e) {
     struct lt_buf b = LT_BUF_INIT;
     uint32_t version, order, length, crc;
     uint64_t hash;
     int64_t n;
     lt_status st = lt_file_read(path, (size_t)16 << 30, &b, e);
-    if (st)
-        goto out;
+    if (st) goto out;
     if (b.len < FIXED + sizeof(crc) || memcmp(b.data, magic, 8)) {
         st = lt_fail(e, LT_EIO, "%s: offset 0: not a file of supernet weights (%zu bytes)", path, b.len);
         goto out;

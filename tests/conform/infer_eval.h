@@ -1,6 +1,7 @@
 /*
- * What the tests of INFER sessions compare with: random networks, and an evaluation one node after another in [N,C,H,W], with double
- * accumulation and its own fake quantization. Static functions; each test that includes this is one program.
+ * What the tests of INFER sessions compare with: random networks, and an evaluation one node after another in
+ * [N,C,H,W], with double accumulation and its own fake quantization. Static functions; each test that includes this is
+ * one program.
  */
 #ifndef LT_TESTS_INFER_EVAL_H
 #define LT_TESTS_INFER_EVAL_H

@@ -19,8 +19,7 @@ static const char mini_yaml[] =
     "  - {name: s2, block: mbconv, channels: [16, 24], depth: [1, 2], stride: 2, kernel: [3, 5], expand: [2, 4]}\n"
     "head: {channels: 32}\n";
 
-static struct lt_space *mini_space(void)
-{
+static struct lt_space *mini_space(void) {
     struct lt_err e;
     struct lt_yaml *y = NULL;
     struct lt_space *s = NULL;

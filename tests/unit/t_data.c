@@ -17,14 +17,12 @@
 enum { N = 60, SIDE = 8, SEED = 20260101 };
 static const char fashion[] = "/usr/share/datasets/fashion-mnist";
 
-static void put32(struct lt_buf *b, uint32_t v)
-{
+static void put32(struct lt_buf *b, uint32_t v) {
     uint8_t p[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
     lt_buf_add(b, p, 4);
 }
 
-static void write_file(const char *dir, const char *name, const struct lt_buf *b, size_t len, bool gz)
-{
+static void write_file(const char *dir, const char *name, const struct lt_buf *b, size_t len, bool gz) {
     char *path = lt_asprintf("%s/%s", dir, name);
     struct lt_err e;
     if (gz) {
@@ -55,13 +53,9 @@ struct idx_case {
     bool gz;
 };
 
-static uint8_t pixel(int image, int y, int x)
-{
-    return (uint8_t)(image * 37 + y * 11 + x * 5);
-}
+static uint8_t pixel(int image, int y, int x) { return (uint8_t)(image * 37 + y * 11 + x * 5); }
 
-static void write_idx(const char *dir, const struct idx_case *c)
-{
+static void write_idx(const char *dir, const struct idx_case *c) {
     struct lt_buf images = LT_BUF_INIT, labels = LT_BUF_INIT;
     put32(&images, c->images_magic);
     put32(&images, c->n_images);
@@ -94,8 +88,7 @@ static void write_idx(const char *dir, const struct idx_case *c)
     lt_buf_release(&labels);
 }
 
-static struct lt_data_cfg config(const char *format, const char *dir, const char *validation)
-{
+static struct lt_data_cfg config(const char *format, const char *dir, const char *validation) {
     struct lt_data_cfg c;
     struct lt_err e;
     LT_CHECK(!lt_opts_default(lt_data_opts, &c, &e));
@@ -105,8 +98,7 @@ static struct lt_data_cfg config(const char *format, const char *dir, const char
     return c;
 }
 
-static void idx_files(const char *dir)
-{
+static void idx_files(const char *dir) {
     static const struct idx_case good[] = {
         {"plain", NULL, 0x803, N, N, SIDE, 0, 0, 0, false},
         {"gzip", NULL, 0x803, N, N, SIDE, 0, 0, 0, true},
@@ -129,8 +121,7 @@ static void idx_files(const char *dir)
         write_idx(dir, &good[k]);
         lt_status s = lt_data_load(&c, SEED, &d, &e);
         lt_ok(!s, "idx %s: loads %s", good[k].what, s ? e.msg : "");
-        if (s)
-            continue;
+        if (s) continue;
         const struct lt_data *t = lt_data_train(d), *v = lt_data_validation(d);
         lt_ok(t->n == 40 && v->n == 20 && t->channels == 1 && t->height == SIDE && t->width == SIDE && t->classes == 10,
               "idx %s: sizes", good[k].what);
@@ -140,8 +131,7 @@ static void idx_files(const char *dir)
             seen[row]++;
             right &= t->labels[row] == row % 10 && t->pixels[row * SIDE * SIDE + 13] == pixel(row, 1, 5);
         }
-        for (int i = 0; i < N; i++)
-            right &= seen[i] == 1;
+        for (int i = 0; i < N; i++) right &= seen[i] == 1;
         lt_ok(right, "idx %s: train and validation share no image and miss none; pixels and labels stay together",
               good[k].what);
         double sum = 0, square = 0;
@@ -177,8 +167,7 @@ static void idx_files(const char *dir)
     lt_opts_release(lt_data_opts, &nowhere);
 }
 
-static void write_cifar(const char *dir, const char *name, int records, int bad_label, size_t keep)
-{
+static void write_cifar(const char *dir, const char *name, int records, int bad_label, size_t keep) {
     struct lt_buf b = LT_BUF_INIT;
     for (int i = 0; i < records; i++) {
         uint8_t label = (uint8_t)(bad_label && i == 1 ? bad_label : i % 10);
@@ -192,8 +181,7 @@ static void write_cifar(const char *dir, const char *name, int records, int bad_
     lt_buf_release(&b);
 }
 
-static void cifar_files(const char *dir)
-{
+static void cifar_files(const char *dir) {
     struct lt_data_cfg c = config("cifar10", dir, "10");
     struct lt_data_set *d = NULL, *t = NULL;
     struct lt_err e;
@@ -228,8 +216,7 @@ static void cifar_files(const char *dir)
     lt_opts_release(lt_data_opts, &c);
 }
 
-static struct lt_data_set *synthetic(int limit, int size, int channels, uint64_t seed)
-{
+static struct lt_data_set *synthetic(int limit, int size, int channels, uint64_t seed) {
     struct lt_data_cfg c;
     struct lt_data_set *d = NULL;
     struct lt_err e;
@@ -244,8 +231,7 @@ static struct lt_data_set *synthetic(int limit, int size, int channels, uint64_t
     return d;
 }
 
-static void split(void)
-{
+static void split(void) {
     struct lt_data_set *a = synthetic(400, 8, 1, 1), *b = synthetic(400, 8, 1, 1), *c = synthetic(400, 8, 1, 2);
     lt_ok(lt_data_hash(a) == lt_data_hash(b) &&
               !memcmp(lt_data_train(a)->index, lt_data_train(b)->index, 300 * sizeof(int32_t)),
@@ -259,10 +245,8 @@ static void split(void)
 }
 
 /* A pixel of the cropped and flipped window, normalised, as the definition says. */
-static double window(const struct lt_data *d, int row, int c, int y, int x, int dy, int dx, bool flip)
-{
-    if (flip)
-        x = d->width - 1 - x;
+static double window(const struct lt_data *d, int row, int c, int y, int x, int dy, int dx, bool flip) {
+    if (flip) x = d->width - 1 - x;
     x += dx;
     y += dy;
     double v = 0;
@@ -271,8 +255,7 @@ static double window(const struct lt_data *d, int row, int c, int y, int x, int 
     return (v - d->mean[c]) / d->sd[c];
 }
 
-static double resized(const struct lt_data *d, int row, int c, int y, int x, int res, int dy, int dx, bool flip)
-{
+static double resized(const struct lt_data *d, int row, int c, int y, int x, int res, int dy, int dx, bool flip) {
     double py = fmin(fmax((y + 0.5) * d->height / res - 0.5, 0), d->height - 1),
            px = fmin(fmax((x + 0.5) * d->width / res - 0.5, 0), d->width - 1);
     int y0 = (int)py, x0 = (int)px, y1 = y0 + 1 < d->height ? y0 + 1 : y0, x1 = x0 + 1 < d->width ? x0 + 1 : x0;
@@ -282,8 +265,7 @@ static double resized(const struct lt_data *d, int row, int c, int y, int x, int
            wy * ((1 - wx) * window(d, row, c, y1, x0, dy, dx, flip) + wx * window(d, row, c, y1, x1, dy, dx, flip));
 }
 
-static void batches(void)
-{
+static void batches(void) {
     static const struct {
         int size, channels, res, crop;
         bool flip;
@@ -300,8 +282,7 @@ static void batches(void)
               *again = lt_malloc(sizeof(*x) * (size_t)t[k].channels * plane);
         int32_t item[BATCH];
         uint8_t label[BATCH];
-        for (int i = 0; i < BATCH; i++)
-            item[i] = (i * 7) % d->n;
+        for (int i = 0; i < BATCH; i++) item[i] = (i * 7) % d->n;
         struct lt_augment aug = {.seed = SEED, .epoch = 3, .flip = t[k].flip, .crop = t[k].crop};
         lt_data_batch(d, item, BATCH, res, &aug, x, label);
         double worst = 0;
@@ -348,8 +329,7 @@ static void batches(void)
     }
 }
 
-static void fashion_mnist(void)
-{
+static void fashion_mnist(void) {
     char path[sizeof(fashion) + 40];
     snprintf(path, sizeof(path), "%s/train-images-idx3-ubyte.gz", fashion);
     if (!lt_path_exists(path)) {
@@ -362,17 +342,13 @@ static void fashion_mnist(void)
     double began = lt_now_s();
     lt_status s = lt_data_load(&c, SEED, &d, &e);
     double loaded = lt_now_s() - began;
-    if (!s)
-        s = lt_data_load_test(&c, SEED, d, &t, &e);
+    if (!s) s = lt_data_load_test(&c, SEED, d, &t, &e);
     lt_ok(!s, "Fashion-MNIST loads in %.2f s %s", loaded, s ? e.msg : "");
     if (!s) {
         int count[10] = {0}, test_count[10] = {0}, right = 1;
-        for (int i = 0; i < 60000; i++)
-            count[lt_data_train(d)->labels[i]]++;
-        for (int i = 0; i < lt_data_test_part(t)->n; i++)
-            test_count[lt_data_test_part(t)->labels[i]]++;
-        for (int k = 0; k < 10; k++)
-            right &= count[k] == 6000 && test_count[k] == 1000;
+        for (int i = 0; i < 60000; i++) count[lt_data_train(d)->labels[i]]++;
+        for (int i = 0; i < lt_data_test_part(t)->n; i++) test_count[lt_data_test_part(t)->labels[i]]++;
+        for (int k = 0; k < 10; k++) right &= count[k] == 6000 && test_count[k] == 1000;
         lt_ok(lt_data_train(d)->n == 55000 && lt_data_validation(d)->n == 5000 && lt_data_test_part(t)->n == 10000 &&
                   right,
               "Fashion-MNIST: 55000 + 5000 + 10000 images, 6000 and 1000 of each class");
@@ -385,8 +361,7 @@ static void fashion_mnist(void)
     lt_opts_release(lt_data_opts, &c);
 }
 
-int main(void)
-{
+int main(void) {
     char dir[] = "/tmp/t_data.XXXXXX";
     LT_CHECK(mkdtemp(dir));
     idx_files(dir);

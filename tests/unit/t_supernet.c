@@ -16,8 +16,7 @@
 
 enum { SEED = 4242, MAX_TAPS = 49 };
 
-static void random_arch(const struct lt_space *s, int i, struct lt_arch *a)
-{
+static void random_arch(const struct lt_space *s, int i, struct lt_arch *a) {
     struct lt_rng r;
     lt_rng_at(&r, SEED, LT_RNG_TEST, 1, (uint64_t)i);
     if (i == 0)
@@ -28,28 +27,23 @@ static void random_arch(const struct lt_space *s, int i, struct lt_arch *a)
         lt_space_sample(s, &r, a);
 }
 
-static struct lt_graph *expand(const struct lt_space *s, const struct lt_arch *a)
-{
+static struct lt_graph *expand(const struct lt_space *s, const struct lt_arch *a) {
     struct lt_graph *g = NULL;
     struct lt_err e;
-    if (lt_space_expand(s, a, &g, &e))
-        LT_BUG("%s", e.msg);
+    if (lt_space_expand(s, a, &g, &e)) LT_BUG("%s", e.msg);
     return g;
 }
 
-static struct lt_weights *weights(const struct lt_graph *g)
-{
+static struct lt_weights *weights(const struct lt_graph *g) {
     struct lt_weights *w = NULL;
     struct lt_err e;
-    if (lt_weights_new(g, &w, &e))
-        LT_BUG("%s", e.msg);
+    if (lt_weights_new(g, &w, &e)) LT_BUG("%s", e.msg);
     return w;
 }
 
 /* Taps of the kernel of side k made from `full` of side kf through `step` matrices: m[0] makes the largest smaller
  * side, and so on down. */
-static void make_kernel(const float *full, int kf, int k, const float *const *m, float *out)
-{
+static void make_kernel(const float *full, int kf, int k, const float *const *m, float *out) {
     float now[MAX_TAPS], next[MAX_TAPS];
     memcpy(now, full, sizeof(float) * (size_t)(kf * kf));
     for (int side = kf; side > k; side -= 2, m++) {
@@ -57,8 +51,7 @@ static void make_kernel(const float *full, int kf, int k, const float *const *m,
         for (int i = 0; i < s * s; i++) {
             double v = 0;
             for (int y = 0; y < s; y++)
-                for (int x = 0; x < s; x++)
-                    v += (double)(*m)[i * s * s + y * s + x] * now[(y + 1) * side + x + 1];
+                for (int x = 0; x < s; x++) v += (double)(*m)[i * s * s + y * s + x] * now[(y + 1) * side + x + 1];
             next[i] = (float)v;
         }
         memcpy(now, next, sizeof(float) * (size_t)(s * s));
@@ -68,30 +61,24 @@ static void make_kernel(const float *full, int kf, int k, const float *const *m,
 
 /* The layout that the header promises nothing about, found from outside: where each parameter of the largest network
  * lies in the shared vector. */
-static int64_t place_of(const struct lt_graph *g, int p)
-{
+static int64_t place_of(const struct lt_graph *g, int p) {
     int64_t at = 0;
     for (int i = 0; i < p; i++)
-        if (g->param[i].role != LT_PARAM_MEAN && g->param[i].role != LT_PARAM_VAR)
-            at += g->param[i].count;
+        if (g->param[i].role != LT_PARAM_MEAN && g->param[i].role != LT_PARAM_VAR) at += g->param[i].count;
     return at;
 }
 
-static void fill_random(float *v, int64_t n, float sd, uint64_t item)
-{
+static void fill_random(float *v, int64_t n, float sd, uint64_t item) {
     struct lt_rng r;
     lt_rng_at(&r, SEED, LT_RNG_TEST, 2, item);
-    for (int64_t i = 0; i < n; i++)
-        v[i] = sd * (float)lt_rng_normal(&r);
+    for (int64_t i = 0; i < n; i++) v[i] = sd * (float)lt_rng_normal(&r);
 }
 
-static void views(const struct lt_space *s)
-{
+static void views(const struct lt_space *s) {
     struct lt_supernet *sn = NULL;
     struct lt_err e;
     struct lt_arch a;
-    if (!lt_ok(!lt_supernet_new(s, SEED, &sn, &e), "a supernet of the mini space"))
-        return;
+    if (!lt_ok(!lt_supernet_new(s, SEED, &sn, &e), "a supernet of the mini space")) return;
     random_arch(s, 0, &a);
     struct lt_graph *big = expand(s, &a);
     struct lt_weights *bw = weights(big);
@@ -108,8 +95,7 @@ static void views(const struct lt_space *s)
         if (perturbed) { /* transforms that are no identity, distinct per layer */
             float *noise = lt_malloc(sizeof(float) * (size_t)transforms);
             fill_random(noise, transforms, 0.2f, 1);
-            for (int64_t i = 0; i < transforms; i++)
-                params[own + i] += noise[i];
+            for (int64_t i = 0; i < transforms; i++) params[own + i] += noise[i];
             lt_free(noise);
         }
         LT_CHECK(!lt_supernet_gather(sn, big, bw, &e));
@@ -167,34 +153,28 @@ static void views(const struct lt_space *s)
     lt_supernet_free(sn);
 }
 
-static double dot(const float *a, const float *b, int64_t n)
-{
+static double dot(const float *a, const float *b, int64_t n) {
     double s = 0;
-    for (int64_t i = 0; i < n; i++)
-        s += (double)a[i] * b[i];
+    for (int64_t i = 0; i < n; i++) s += (double)a[i] * b[i];
     return s;
 }
 
 /* Perturbs parameters and transforms so that no gradient is zero by symmetry. */
-static struct lt_supernet *perturbed(const struct lt_space *s)
-{
+static struct lt_supernet *perturbed(const struct lt_space *s) {
     struct lt_supernet *sn = NULL;
     struct lt_err e;
-    if (lt_supernet_new(s, SEED, &sn, &e))
-        LT_BUG("%s", e.msg);
+    if (lt_supernet_new(s, SEED, &sn, &e)) LT_BUG("%s", e.msg);
     int64_t n = lt_supernet_n_params(sn);
     float *noise = lt_malloc(sizeof(float) * (size_t)n);
     fill_random(noise, n, 0.1f, 3);
-    for (int64_t i = 0; i < n; i++)
-        lt_supernet_params(sn)[i] += noise[i];
+    for (int64_t i = 0; i < n; i++) lt_supernet_params(sn)[i] += noise[i];
     lt_free(noise);
     return sn;
 }
 
 /* <gradient, change of the gathered parameters> = <scattered gradient, change of the shared ones>, for any direction.
  */
-static void adjoint(const struct lt_space *s)
-{
+static void adjoint(const struct lt_space *s) {
     struct lt_supernet *sn = perturbed(s);
     int64_t n = lt_supernet_n_params(sn);
     float *params = lt_supernet_params(sn), *keep = lt_malloc(sizeof(float) * (size_t)n),
@@ -212,11 +192,9 @@ static void adjoint(const struct lt_space *s)
         fill_random(d, n, 1, 10 + (uint64_t)k);
         for (int i = 0; i < g->n_params; i++)
             fill_random(grad->data[i], g->param[i].count, 1, 100 + (uint64_t)(1000 * k + i));
-        for (int64_t i = 0; i < n; i++)
-            params[i] = keep[i] + h * d[i];
+        for (int64_t i = 0; i < n; i++) params[i] = keep[i] + h * d[i];
         LT_CHECK(!lt_supernet_gather(sn, g, up, &e));
-        for (int64_t i = 0; i < n; i++)
-            params[i] = keep[i] - h * d[i];
+        for (int64_t i = 0; i < n; i++) params[i] = keep[i] - h * d[i];
         LT_CHECK(!lt_supernet_gather(sn, g, down, &e));
         memcpy(params, keep, sizeof(float) * (size_t)n);
         double forward = 0, size = 0;
@@ -244,8 +222,7 @@ static void adjoint(const struct lt_space *s)
     lt_supernet_free(sn);
 }
 
-static struct lt_data_set *patterns(int n, int size)
-{
+static struct lt_data_set *patterns(int n, int size) {
     struct lt_data_cfg c;
     struct lt_data_set *d = NULL;
     struct lt_err e;
@@ -254,16 +231,14 @@ static struct lt_data_set *patterns(int n, int size)
     c.limit = n;
     c.validation = n / 4;
     c.size = size;
-    if (lt_data_load(&c, SEED, &d, &e))
-        LT_BUG("%s", e.msg);
+    if (lt_data_load(&c, SEED, &d, &e)) LT_BUG("%s", e.msg);
     lt_opts_release(lt_data_opts, &c);
     return d;
 }
 
 /* Loss of a subnetwork as a function of the shared vector. */
 static double loss_of(const struct lt_supernet *sn, const struct lt_graph *g, struct lt_weights *w,
-                      struct lt_session *s, const float *x, const uint8_t *labels, int n, float *dlogits)
-{
+                      struct lt_session *s, const float *x, const uint8_t *labels, int n, float *dlogits) {
     float logits[16 * 10];
     struct lt_err e;
     if (lt_supernet_gather(sn, g, w, &e) || lt_session_weights(s, w, &e) ||
@@ -273,8 +248,7 @@ static double loss_of(const struct lt_supernet *sn, const struct lt_graph *g, st
 }
 
 /* The whole way: shared vector -> view -> forward -> loss, and its gradient back, against central differences. */
-static void end_to_end(const struct lt_space *s)
-{
+static void end_to_end(const struct lt_space *s) {
     struct lt_supernet *sn = perturbed(s);
     struct lt_data_set *set = patterns(64, 16);
     struct lt_backend *b = NULL;
@@ -295,27 +269,23 @@ static void end_to_end(const struct lt_space *s)
         struct lt_session *session = NULL;
         int32_t item[BATCH];
         uint8_t labels[BATCH];
-        for (int i = 0; i < BATCH; i++)
-            item[i] = i;
+        for (int i = 0; i < BATCH; i++) item[i] = i;
         lt_data_batch(lt_data_train(set), item, BATCH, lt_space_resolution(s, &a), NULL, x, labels);
         if (lt_session_new(b, g, &(struct lt_session_opt){.kind = LT_SESSION_TRAIN, .batch = BATCH}, &session, &e))
             LT_BUG("%s", e.msg);
         loss_of(sn, g, w, session, x, labels, BATCH, dlogits);
-        if (lt_session_backward(session, dlogits, grad, &e))
-            LT_BUG("%s", e.msg);
+        if (lt_session_backward(session, dlogits, grad, &e)) LT_BUG("%s", e.msg);
         memset(back, 0, sizeof(float) * (size_t)n);
         LT_CHECK(!lt_supernet_scatter(sn, g, grad, back, &e));
         /* Along its own gradient a loss changes most, so rounding matters least; half random so that other directions
          * count too. */
         fill_random(d, n, 1, 50 + (uint64_t)k);
         double norm = sqrt(dot(back, back, n)), random_norm = sqrt(dot(d, d, n));
-        for (int64_t i = 0; i < n; i++)
-            d[i] = (float)(back[i] / norm + 0.5 * d[i] / random_norm);
+        for (int64_t i = 0; i < n; i++) d[i] = (float)(back[i] / norm + 0.5 * d[i] / random_norm);
         const float h = 2e-3f;
         double side[2];
         for (int sign = 0; sign < 2; sign++) {
-            for (int64_t i = 0; i < n; i++)
-                params[i] = keep[i] + (sign ? h : -h) * d[i];
+            for (int64_t i = 0; i < n; i++) params[i] = keep[i] + (sign ? h : -h) * d[i];
             side[sign] = loss_of(sn, g, w, session, x, labels, BATCH, unused);
         }
         memcpy(params, keep, sizeof(float) * (size_t)n);
@@ -338,8 +308,7 @@ static void end_to_end(const struct lt_space *s)
     lt_supernet_free(sn);
 }
 
-static void recalibration(const struct lt_space *s)
-{
+static void recalibration(const struct lt_space *s) {
     struct lt_supernet *sn = perturbed(s);
     struct lt_data_set *set = patterns(400, 16);
     const struct lt_data *train = lt_data_train(set), *val = lt_data_validation(set);
@@ -355,8 +324,7 @@ static void recalibration(const struct lt_space *s)
     random_arch(s, 5, &other);
     LT_CHECK(!lt_backend_open("auto", &b, &e));
     lt_status st = lt_supernet_evaluate(sn, b, &a, train, val, 100, 100, SEED, &before, &e);
-    if (!lt_ok(!st, "evaluation %s", st ? e.msg : ""))
-        goto out;
+    if (!lt_ok(!st, "evaluation %s", st ? e.msg : "")) goto out;
     LT_CHECK(!lt_supernet_subnet(sn, b, &a, train, 100, SEED, &g, &w, &e));
     LT_CHECK(!lt_supernet_subnet(sn, b, &other, train, 100, SEED, &g2, &w2, &e));
     lt_graph_free(g2);
@@ -381,18 +349,14 @@ static void recalibration(const struct lt_space *s)
     int32_t item[ALL];
     int res = lt_space_resolution(s, &a), bn = lt_graph_find(g2, "stem.bn");
     float *x = lt_malloc(sizeof(float) * ALL * (size_t)(res * res));
-    for (int i = 0; i < ALL; i++)
-        item[i] = i;
+    for (int i = 0; i < ALL; i++) item[i] = i;
     lt_data_batch(train, item, ALL, res, NULL, x, NULL);
     once = weights(g2);
     st = lt_session_new(b, g2, &(struct lt_session_opt){.kind = LT_SESSION_TRAIN, .batch = ALL, .forward_only = true},
                         &session, &e);
-    if (!st)
-        st = lt_session_weights(session, w2, &e);
-    if (!st)
-        st = lt_session_forward(session, x, ALL, LT_BN_BATCH, NULL, &e);
-    if (!st)
-        st = lt_session_bn_stats(session, once, &e);
+    if (!st) st = lt_session_weights(session, w2, &e);
+    if (!st) st = lt_session_forward(session, x, ALL, LT_BN_BATCH, NULL, &e);
+    if (!st) st = lt_session_bn_stats(session, once, &e);
     if (lt_ok(!st && bn >= 0, "one batch of all images %s", st ? e.msg : "")) {
         const struct lt_node *n = &g2->node[bn];
         double worst = 0, count = ALL * (double)(n->out.d[2] * n->out.d[3]);
@@ -418,20 +382,17 @@ out:
 
 /* Writes the file changed by `at` (flip a byte) or cut to `len`, and loads it. */
 static lt_status load_damaged(struct lt_supernet *sn, const char *path, const struct lt_buf *good, size_t len, long at,
-                              struct lt_err *e)
-{
+                              struct lt_err *e) {
     char *bytes = lt_malloc(good->len);
     struct lt_err ignore;
     memcpy(bytes, good->data, good->len);
-    if (at >= 0)
-        bytes[at] ^= 0x40;
+    if (at >= 0) bytes[at] ^= 0x40;
     LT_CHECK(!lt_file_write_atomic(path, bytes, len, &ignore));
     lt_free(bytes);
     return lt_supernet_load(sn, path, e);
 }
 
-static void files(const struct lt_space *s)
-{
+static void files(const struct lt_space *s) {
     char path[] = "/tmp/t_supernet.XXXXXX";
     int fd = mkstemp(path);
     struct lt_supernet *a = perturbed(s), *b = NULL, *foreign = NULL;
@@ -442,8 +403,7 @@ static void files(const struct lt_space *s)
     LT_CHECK(!lt_supernet_new(s, SEED + 1, &b, &e));
     lt_ok(lt_supernet_hash(a) != lt_supernet_hash(b), "another seed, other values");
     lt_status st = lt_supernet_save(a, path, &e);
-    if (!st)
-        st = lt_supernet_load(b, path, &e);
+    if (!st) st = lt_supernet_load(b, path, &e);
     lt_ok(!st && lt_supernet_hash(a) == lt_supernet_hash(b), "saved and loaded: the same bits %s", st ? e.msg : "");
     LT_CHECK(!lt_file_read(path, 1 << 26, &good, &e));
     uint64_t hash = lt_supernet_hash(b);
@@ -487,8 +447,7 @@ static void files(const struct lt_space *s)
 }
 
 /* Memory that runs out anywhere: LT_ENOMEM, outputs untouched, nothing kept. Every 7th allocation stands for all. */
-static void out_of_memory(const struct lt_space *s)
-{
+static void out_of_memory(const struct lt_space *s) {
     struct lt_data_set *set = patterns(100, 16);
     struct lt_supernet *sn = NULL;
     struct lt_backend *b = NULL;
@@ -508,7 +467,8 @@ static void out_of_memory(const struct lt_space *s)
     lt_space_smallest(s, &a);
     double accuracy = -1;
     /* once before counting: a backend keeps what it has built */
-    LT_CHECK(!lt_supernet_evaluate(sn, b, &a, lt_data_train(set), lt_data_validation(set), 20, 20, SEED, &accuracy, &e));
+    LT_CHECK(
+        !lt_supernet_evaluate(sn, b, &a, lt_data_train(set), lt_data_validation(set), 20, 20, SEED, &accuracy, &e));
     accuracy = -1;
     live = lt_mem_live();
     st = LT_ENOMEM;
@@ -525,8 +485,7 @@ static void out_of_memory(const struct lt_space *s)
     lt_data_free(set);
 }
 
-int main(void)
-{
+int main(void) {
     struct lt_space *s = mini_space();
     lt_note("seed %d", SEED);
     views(s);

@@ -25,27 +25,22 @@ struct watcher {
     char said[4096];
 };
 
-static void message(void *arg, enum lt_ui_level level, const char *text)
-{
+static void message(void *arg, enum lt_ui_level level, const char *text) {
     struct watcher *w = arg;
-    if (level >= LT_UI_INFO)
-        snprintf(w->said + strlen(w->said), sizeof(w->said) - strlen(w->said), "[%s]", text);
+    if (level >= LT_UI_INFO) snprintf(w->said + strlen(w->said), sizeof(w->said) - strlen(w->said), "[%s]", text);
 }
 
-static bool stop(void *arg)
-{
+static bool stop(void *arg) {
     struct watcher *w = arg;
     return ++w->asked == w->stop_at;
 }
 
-static struct watcher *watch(struct watcher *w, int stop_at)
-{
+static struct watcher *watch(struct watcher *w, int stop_at) {
     *w = (struct watcher){.ui = {.arg = w, .message = message, .stop = stop}, .stop_at = stop_at};
     return w;
 }
 
-static struct lt_data_set *patterns(int n, struct lt_data_cfg *c)
-{
+static struct lt_data_set *patterns(int n, struct lt_data_cfg *c) {
     struct lt_data_set *d = NULL;
     struct lt_err e;
     LT_CHECK(!lt_opts_default(lt_data_opts, c, &e));
@@ -55,13 +50,11 @@ static struct lt_data_set *patterns(int n, struct lt_data_cfg *c)
     c->size = 16;
     c->flip = false; /* a mirrored pattern may be another class's */
     c->crop = 1;
-    if (lt_data_load(c, SEED, &d, &e))
-        LT_BUG("%s", e.msg);
+    if (lt_data_load(c, SEED, &d, &e)) LT_BUG("%s", e.msg);
     return d;
 }
 
-static struct lt_train_cfg config(double epochs, int threads)
-{
+static struct lt_train_cfg config(double epochs, int threads) {
     struct lt_train_cfg c;
     struct lt_err e;
     LT_CHECK(!lt_opts_default(lt_train_opts, &c, &e));
@@ -81,22 +74,19 @@ struct setting {
 
 /* Trains a fresh supernet; *hash is that of the trained values. */
 static lt_status train(const struct setting *s, const struct lt_train_cfg *c, struct lt_comm *comm, const char *dir,
-                       struct watcher *w, struct lt_train_log *log, uint64_t *hash, struct lt_err *e)
-{
+                       struct watcher *w, struct lt_train_log *log, uint64_t *hash, struct lt_err *e) {
     struct lt_supernet *sn = NULL;
     struct lt_comm *own = NULL;
     lt_status st = comm ? LT_OK : lt_comm_open("self", NULL, NULL, &own, e);
     if (!st && !(st = lt_supernet_new(s->space, SEED, &sn, e)))
         st = lt_supernet_train(sn, s->data, s->aug, c, SEED, comm ? comm : own, dir, w ? &w->ui : NULL, log, e);
-    if (sn)
-        *hash = lt_supernet_hash(sn);
+    if (sn) *hash = lt_supernet_hash(sn);
     lt_supernet_free(sn);
     lt_comm_close(own);
     return st;
 }
 
-static void learns(const struct setting *s, const struct lt_data *validation)
-{
+static void learns(const struct setting *s, const struct lt_data *validation) {
     struct lt_train_cfg c = config(6, 2);
     struct lt_train_log log = {0};
     struct lt_supernet *sn = NULL;
@@ -147,33 +137,26 @@ struct ranks {
     char said[4][1024];
 };
 
-static lt_status rank_body(struct lt_comm *comm, void *arg, struct lt_err *e)
-{
+static lt_status rank_body(struct lt_comm *comm, void *arg, struct lt_err *e) {
     struct ranks *r = arg;
     struct lt_supernet *sn = NULL;
     lt_status st = lt_supernet_new(r->s->space, SEED, &sn, e);
-    if (!st && r->poison)
-        lt_supernet_params(sn)[100] = NAN;
-    if (!st)
-        st = lt_supernet_train(sn, r->s->data, r->s->aug, r->c, SEED, comm, NULL, NULL, NULL, e);
-    if (st && e)
-        snprintf(r->said[comm->rank], sizeof(r->said[0]), "%s", e->msg);
-    if (sn)
-        r->hash[comm->rank] = lt_supernet_hash(sn);
+    if (!st && r->poison) lt_supernet_params(sn)[100] = NAN;
+    if (!st) st = lt_supernet_train(sn, r->s->data, r->s->aug, r->c, SEED, comm, NULL, NULL, NULL, e);
+    if (st && e) snprintf(r->said[comm->rank], sizeof(r->said[0]), "%s", e->msg);
+    if (sn) r->hash[comm->rank] = lt_supernet_hash(sn);
     lt_supernet_free(sn);
     return st;
 }
 
-static void same_bits(const struct setting *s, uint64_t *reference)
-{
+static void same_bits(const struct setting *s, uint64_t *reference) {
     struct lt_err e;
     *reference = 0;
     for (int threads = 1; threads <= 4; threads *= 2) {
         struct lt_train_cfg c = config(0.5, threads);
         uint64_t hash = 1;
         lt_status st = train(s, &c, NULL, NULL, NULL, NULL, &hash, &e);
-        if (threads == 1)
-            *reference = hash;
+        if (threads == 1) *reference = hash;
         lt_ok(!st && hash == *reference, "%d threads: the same bits (%016llx) %s", threads, (unsigned long long)hash,
               st ? e.msg : "");
     }
@@ -183,15 +166,13 @@ static void same_bits(const struct setting *s, uint64_t *reference)
         lt_status st =
             lt_comm_fake_run(&(struct lt_fake_opt){.n = n, .jitter_us = 200, .seed = SEED}, rank_body, &r, NULL, &e);
         int same = 0;
-        for (int i = 0; i < n; i++)
-            same += r.hash[i] == *reference;
+        for (int i = 0; i < n; i++) same += r.hash[i] == *reference;
         lt_ok(!st && same == n, "%d ranks: all hold the same bits %s", n, st ? e.msg : "");
     }
 }
 
 /* A rank that fails in the middle of a training: all return, none hangs. */
-static void failing_rank(const struct setting *s)
-{
+static void failing_rank(const struct setting *s) {
     struct lt_train_cfg c = config(0.5, 1);
     struct lt_err e;
     for (int at = 1; at <= 7; at += 3) {
@@ -203,8 +184,7 @@ static void failing_rank(const struct setting *s)
     }
 }
 
-static void diverges(const struct setting *s)
-{
+static void diverges(const struct setting *s) {
     struct lt_train_cfg c = config(0.5, 1);
     struct ranks r = {.s = s, .c = &c, .poison = true};
     lt_status each[2];
@@ -221,23 +201,19 @@ static void diverges(const struct setting *s)
     lt_ok(st == LT_EFAIL && strstr(e.msg, "diverged"), "lr 100: %s", st ? e.msg : "trained");
 }
 
-static void remove_folder(const char *dir)
-{
+static void remove_folder(const char *dir) {
     DIR *d = opendir(dir);
     for (struct dirent *f; d && (f = readdir(d));) {
         char *path = lt_path_join(dir, f->d_name);
-        if (f->d_name[0] != '.')
-            unlink(path);
+        if (f->d_name[0] != '.') unlink(path);
         lt_free(path);
     }
-    if (d)
-        closedir(d);
+    if (d) closedir(d);
     rmdir(dir);
 }
 
 /* The newest checkpoint's path; *n = how many there are. */
-static char *newest(const char *dir, int *n)
-{
+static char *newest(const char *dir, int *n) {
     char *best = NULL;
     DIR *d = opendir(dir);
     *n = 0;
@@ -252,13 +228,11 @@ static char *newest(const char *dir, int *n)
             }
             lt_free(path);
         }
-    if (d)
-        closedir(d);
+    if (d) closedir(d);
     return best;
 }
 
-static void resumes(const struct setting *s, uint64_t reference)
-{
+static void resumes(const struct setting *s, uint64_t reference) {
     char dir[] = "/tmp/t_train.XXXXXX";
     struct lt_train_cfg c = config(0.5, 2);
     struct lt_train_log log = {0};
@@ -332,8 +306,7 @@ static void resumes(const struct setting *s, uint64_t reference)
     remove_folder(dir);
 }
 
-static void refusals(const struct setting *s)
-{
+static void refusals(const struct setting *s) {
     static const struct {
         const char *what;
         int batch, shards;
@@ -349,8 +322,7 @@ static void refusals(const struct setting *s)
     }
 }
 
-static void rates(void)
-{
+static void rates(void) {
     struct lt_train_cfg c = config(1, 1);
     c.lr = 1;
     c.warmup_epochs = 1;
@@ -368,8 +340,7 @@ static void rates(void)
           "constant: with warm-up, at most half of the run");
 }
 
-static void profile(const struct setting *s)
-{
+static void profile(const struct setting *s) {
     struct lt_train_cfg c = config(1, 2);
     struct lt_supernet *sn = NULL;
     struct lt_profile_report r = {0};
@@ -396,8 +367,7 @@ static void profile(const struct setting *s)
     lt_supernet_free(sn);
 }
 
-int main(void)
-{
+int main(void) {
     struct lt_space *space = mini_space();
     struct lt_data_cfg aug;
     struct lt_data_set *set = patterns(3000, &aug);

@@ -5,30 +5,25 @@
 #include <string.h>
 #include "graph/onnx/onnx_model.h"
 
-lt_status lt_om_init(struct lt_om *m, struct lt_err *e)
-{
+lt_status lt_om_init(struct lt_om *m, struct lt_err *e) {
     *m = (struct lt_om){.arena = lt_arena_new()};
     return m->arena ? LT_OK : lt_fail(e, LT_ENOMEM, "ONNX model: out of memory");
 }
 
-void lt_om_release(struct lt_om *m)
-{
+void lt_om_release(struct lt_om *m) {
     lt_arena_free(m->arena);
     lt_free(m->node);
     lt_free(m->init);
     *m = (struct lt_om){0};
 }
 
-void *lt_om_alloc(struct lt_om *m, size_t n)
-{
+void *lt_om_alloc(struct lt_om *m, size_t n) {
     void *p = m->nomem ? NULL : lt_arena_alloc(m->arena, n ? n : 1);
-    if (!p)
-        m->nomem = true;
+    if (!p) m->nomem = true;
     return p;
 }
 
-char *lt_om_name(struct lt_om *m, const char *a, const char *b)
-{
+char *lt_om_name(struct lt_om *m, const char *a, const char *b) {
     size_t na = strlen(a), nb = strlen(b);
     char *s = lt_om_alloc(m, na + nb + 1);
     if (s) {
@@ -39,11 +34,9 @@ char *lt_om_name(struct lt_om *m, const char *a, const char *b)
 }
 
 /* One more pointer in a list; NULL p (memory exhausted before) is passed over. */
-static bool push(struct lt_om *m, void *list, size_t *n, size_t *cap, void *p)
-{
+static bool push(struct lt_om *m, void *list, size_t *n, size_t *cap, void *p) {
     void ***v = list;
-    if (!p)
-        return false;
+    if (!p) return false;
     if (*n == *cap) {
         size_t more = *cap ? 2 * *cap : 64;
         void **grown = lt_realloc(*v, more * sizeof(**v));
@@ -58,57 +51,46 @@ static bool push(struct lt_om *m, void *list, size_t *n, size_t *cap, void *p)
     return true;
 }
 
-char *lt_om_node(struct lt_om *m, const char *op, const char *name, const char *output, ...)
-{
+char *lt_om_node(struct lt_om *m, const char *op, const char *name, const char *output, ...) {
     Onnx__NodeProto *p = lt_om_alloc(m, sizeof(*p));
     const char *in;
     size_t n = 0;
     va_list ap;
-    if (!p)
-        return NULL;
+    if (!p) return NULL;
     onnx__node_proto__init(p);
     va_start(ap, output);
-    while (va_arg(ap, const char *))
-        n++;
+    while (va_arg(ap, const char *)) n++;
     va_end(ap);
     p->name = lt_om_name(m, name, "");
     p->op_type = lt_om_name(m, op, "");
     p->input = lt_om_alloc(m, n * sizeof(*p->input));
     p->output = lt_om_alloc(m, sizeof(*p->output));
-    if (!p->input || !p->output)
-        return NULL;
+    if (!p->input || !p->output) return NULL;
     va_start(ap, output);
-    while ((in = va_arg(ap, const char *)))
-        p->input[p->n_input++] = lt_om_name(m, in, "");
+    while ((in = va_arg(ap, const char *))) p->input[p->n_input++] = lt_om_name(m, in, "");
     va_end(ap);
     p->output[p->n_output++] = lt_om_name(m, output, "");
-    if (m->nomem || !push(m, &m->node, &m->n_nodes, &m->cap_nodes, p))
-        return NULL;
+    if (m->nomem || !push(m, &m->node, &m->n_nodes, &m->cap_nodes, p)) return NULL;
     return p->output[0];
 }
 
 /* The newest node's new attribute, or NULL. A node has few of them, so the list is copied each time. */
-static Onnx__AttributeProto *attr(struct lt_om *m, const char *name, Onnx__AttributeProto__AttributeType type)
-{
+static Onnx__AttributeProto *attr(struct lt_om *m, const char *name, Onnx__AttributeProto__AttributeType type) {
     Onnx__AttributeProto *a = lt_om_alloc(m, sizeof(*a)), **list;
-    if (!a || !m->n_nodes)
-        return NULL;
+    if (!a || !m->n_nodes) return NULL;
     Onnx__NodeProto *p = m->node[m->n_nodes - 1];
-    if (!(list = lt_om_alloc(m, (p->n_attribute + 1) * sizeof(*list))))
-        return NULL;
+    if (!(list = lt_om_alloc(m, (p->n_attribute + 1) * sizeof(*list)))) return NULL;
     onnx__attribute_proto__init(a);
     a->name = lt_om_name(m, name, "");
     a->has_type = 1;
     a->type = type;
-    if (p->n_attribute)
-        memcpy(list, p->attribute, p->n_attribute * sizeof(*list));
+    if (p->n_attribute) memcpy(list, p->attribute, p->n_attribute * sizeof(*list));
     list[p->n_attribute++] = a;
     p->attribute = list;
     return a;
 }
 
-void lt_om_attr_int(struct lt_om *m, const char *name, int64_t v)
-{
+void lt_om_attr_int(struct lt_om *m, const char *name, int64_t v) {
     Onnx__AttributeProto *a = attr(m, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
     if (a) {
         a->has_i = 1;
@@ -116,8 +98,7 @@ void lt_om_attr_int(struct lt_om *m, const char *name, int64_t v)
     }
 }
 
-void lt_om_attr_ints(struct lt_om *m, const char *name, const int64_t *v, size_t n)
-{
+void lt_om_attr_ints(struct lt_om *m, const char *name, const int64_t *v, size_t n) {
     Onnx__AttributeProto *a = attr(m, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
     if (a && (a->ints = lt_om_alloc(m, n * sizeof(*v)))) {
         memcpy(a->ints, v, n * sizeof(*v));
@@ -125,8 +106,7 @@ void lt_om_attr_ints(struct lt_om *m, const char *name, const int64_t *v, size_t
     }
 }
 
-void lt_om_attr_float(struct lt_om *m, const char *name, float v)
-{
+void lt_om_attr_float(struct lt_om *m, const char *name, float v) {
     Onnx__AttributeProto *a = attr(m, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
     if (a) {
         a->has_f = 1;
@@ -135,15 +115,13 @@ void lt_om_attr_float(struct lt_om *m, const char *name, float v)
 }
 
 /* Registers a constant and returns its raw bytes to fill, count * size of them. */
-static uint8_t *constant(struct lt_om *m, const char *name, int type, size_t size, const int64_t *dim, int n_dims, size_t *count)
-{
+static uint8_t *constant(struct lt_om *m, const char *name, int type, size_t size, const int64_t *dim, int n_dims,
+                         size_t *count) {
     Onnx__TensorProto *t = lt_om_alloc(m, sizeof(*t));
-    if (!t)
-        return NULL;
+    if (!t) return NULL;
     onnx__tensor_proto__init(t);
     *count = 1;
-    for (int i = 0; i < n_dims; i++)
-        *count *= (size_t)dim[i];
+    for (int i = 0; i < n_dims; i++) *count *= (size_t)dim[i];
     t->name = lt_om_name(m, name, "");
     t->has_data_type = 1;
     t->data_type = type;
@@ -154,19 +132,15 @@ static uint8_t *constant(struct lt_om *m, const char *name, int type, size_t siz
     t->has_raw_data = 1;
     t->raw_data.len = *count * size;
     t->raw_data.data = lt_om_alloc(m, t->raw_data.len);
-    if (m->nomem || !push(m, &m->init, &m->n_inits, &m->cap_inits, t))
-        return NULL;
+    if (m->nomem || !push(m, &m->init, &m->n_inits, &m->cap_inits, t)) return NULL;
     return t->raw_data.data;
 }
 
-static void put_le(uint8_t *p, uint64_t v, int n)
-{
-    for (int i = 0; i < n; i++)
-        p[i] = (uint8_t)(v >> (8 * i));
+static void put_le(uint8_t *p, uint64_t v, int n) {
+    for (int i = 0; i < n; i++) p[i] = (uint8_t)(v >> (8 * i));
 }
 
-void lt_om_f32(struct lt_om *m, const char *name, const float *v, const int64_t *dim, int n_dims)
-{
+void lt_om_f32(struct lt_om *m, const char *name, const float *v, const int64_t *dim, int n_dims) {
     size_t n;
     uint8_t *p = constant(m, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 4, dim, n_dims, &n);
     for (size_t i = 0; p && i < n; i++) {
@@ -176,39 +150,32 @@ void lt_om_f32(struct lt_om *m, const char *name, const float *v, const int64_t 
     }
 }
 
-void lt_om_i32(struct lt_om *m, const char *name, const int32_t *v, const int64_t *dim, int n_dims)
-{
+void lt_om_i32(struct lt_om *m, const char *name, const int32_t *v, const int64_t *dim, int n_dims) {
     size_t n;
     uint8_t *p = constant(m, name, ONNX__TENSOR_PROTO__DATA_TYPE__INT32, 4, dim, n_dims, &n);
-    for (size_t i = 0; p && i < n; i++)
-        put_le(p + 4 * i, (uint32_t)v[i], 4);
+    for (size_t i = 0; p && i < n; i++) put_le(p + 4 * i, (uint32_t)v[i], 4);
 }
 
-void lt_om_i64(struct lt_om *m, const char *name, const int64_t *v, const int64_t *dim, int n_dims)
-{
+void lt_om_i64(struct lt_om *m, const char *name, const int64_t *v, const int64_t *dim, int n_dims) {
     size_t n;
     uint8_t *p = constant(m, name, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 8, dim, n_dims, &n);
-    for (size_t i = 0; p && i < n; i++)
-        put_le(p + 8 * i, (uint64_t)v[i], 8);
+    for (size_t i = 0; p && i < n; i++) put_le(p + 8 * i, (uint64_t)v[i], 8);
 }
 
-void lt_om_bytes(struct lt_om *m, const char *name, int onnx_type, const void *v, const int64_t *dim, int n_dims)
-{
+void lt_om_bytes(struct lt_om *m, const char *name, int onnx_type, const void *v, const int64_t *dim, int n_dims) {
     size_t n;
     uint8_t *p = constant(m, name, onnx_type, 1, dim, n_dims, &n);
-    if (p)
-        memcpy(p, v, n);
+    if (p) memcpy(p, v, n);
 }
 
-Onnx__ValueInfoProto *lt_om_value(struct lt_om *m, const char *name, const int64_t *dim, int n_dims)
-{
+Onnx__ValueInfoProto *lt_om_value(struct lt_om *m, const char *name, const int64_t *dim, int n_dims) {
     Onnx__ValueInfoProto *v = lt_om_alloc(m, sizeof(*v));
     Onnx__TypeProto *type = lt_om_alloc(m, sizeof(*type));
     Onnx__TypeProto__Tensor *t = lt_om_alloc(m, sizeof(*t));
     Onnx__TensorShapeProto *shape = lt_om_alloc(m, sizeof(*shape));
-    Onnx__TensorShapeProto__Dimension *d = lt_om_alloc(m, (size_t)n_dims * sizeof(*d)), **list = lt_om_alloc(m, (size_t)n_dims * sizeof(*list));
-    if (!v || !type || !t || !shape || !d || !list)
-        return NULL;
+    Onnx__TensorShapeProto__Dimension *d = lt_om_alloc(m, (size_t)n_dims * sizeof(*d)),
+                                      **list = lt_om_alloc(m, (size_t)n_dims * sizeof(*list));
+    if (!v || !type || !t || !shape || !d || !list) return NULL;
     onnx__value_info_proto__init(v);
     onnx__type_proto__init(type);
     onnx__type_proto__tensor__init(t);
@@ -236,13 +203,13 @@ Onnx__ValueInfoProto *lt_om_value(struct lt_om *m, const char *name, const int64
     return v;
 }
 
-lt_status lt_om_pack(struct lt_om *m, const struct lt_om_about *a, Onnx__ValueInfoProto *in, Onnx__ValueInfoProto *out_value, struct lt_buf *out,
-                     struct lt_err *e)
-{
+lt_status lt_om_pack(struct lt_om *m, const struct lt_om_about *a, Onnx__ValueInfoProto *in,
+                     Onnx__ValueInfoProto *out_value, struct lt_buf *out, struct lt_err *e) {
     Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
     Onnx__GraphProto graph = ONNX__GRAPH_PROTO__INIT;
     Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[] = {&opset};
-    Onnx__StringStringEntryProto *meta = lt_om_alloc(m, (size_t)a->n_meta * sizeof(*meta)), **metas = lt_om_alloc(m, (size_t)a->n_meta * sizeof(*metas));
+    Onnx__StringStringEntryProto *meta = lt_om_alloc(m, (size_t)a->n_meta * sizeof(*meta)),
+                                 **metas = lt_om_alloc(m, (size_t)a->n_meta * sizeof(*metas));
     uint8_t *bytes;
     size_t n;
     for (int i = 0; meta && metas && i < a->n_meta; i++) {
@@ -254,8 +221,7 @@ lt_status lt_om_pack(struct lt_om *m, const struct lt_om_about *a, Onnx__ValueIn
     graph.name = lt_om_name(m, a->graph_name, "");
     model.producer_version = lt_om_name(m, a->version, "");
     model.doc_string = a->note ? lt_om_name(m, a->note, "") : NULL;
-    if (m->nomem)
-        return lt_fail(e, LT_ENOMEM, "ONNX model %s: out of memory", a->graph_name);
+    if (m->nomem) return lt_fail(e, LT_ENOMEM, "ONNX model %s: out of memory", a->graph_name);
     opset.domain = (char[]){""};
     opset.has_version = 1;
     opset.version = a->opset;
@@ -276,10 +242,10 @@ lt_status lt_om_pack(struct lt_om *m, const struct lt_om_about *a, Onnx__ValueIn
     model.metadata_props = metas;
     model.n_metadata_props = (size_t)a->n_meta;
     n = onnx__model_proto__get_packed_size(&model);
-    if (n > INT32_MAX)                                   /* protobuf's own limit of one message */
-        return lt_fail(e, LT_EINVAL, "ONNX model %s: %zu bytes are more than the 2 GiB that the format allows", a->graph_name, n);
-    if (!(bytes = lt_malloc(n)))
-        return lt_fail(e, LT_ENOMEM, "ONNX model %s: out of memory", a->graph_name);
+    if (n > INT32_MAX) /* protobuf's own limit of one message */
+        return lt_fail(e, LT_EINVAL, "ONNX model %s: %zu bytes are more than the 2 GiB that the format allows",
+                       a->graph_name, n);
+    if (!(bytes = lt_malloc(n))) return lt_fail(e, LT_ENOMEM, "ONNX model %s: out of memory", a->graph_name);
     onnx__model_proto__pack(&model, bytes);
     lt_buf_add(out, bytes, n);
     lt_free(bytes);

@@ -189,36 +189,47 @@ LT_INLINE void dw_data2_plane(const int P, const int K, const struct dw_plane *g
 }
 
 typedef void (*dw_plane_fn)(const struct dw_plane *g);
+/* Block sizes P: all that ordinary rows divide into; a few, of the same code, where sanitizers make unrolled code slow to compile. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define DW_FEW
+#endif
+#endif
+#if defined(DW_FEW) || defined(__SANITIZE_ADDRESS__)
+#define DW_SIZES_7(F, ...) F(1, __VA_ARGS__) F(2, __VA_ARGS__) F(7, __VA_ARGS__)
+#define DW_SIZES_14(F, ...) F(14, __VA_ARGS__)
+#define DW_EVEN_7(F, ...) F(2, __VA_ARGS__) F(8, __VA_ARGS__)
+#define DW_EVEN_14(F, ...) F(14, __VA_ARGS__)
+#else
+#define DW_SIZES_7(F, ...) F(1, __VA_ARGS__) F(2, __VA_ARGS__) F(3, __VA_ARGS__) F(4, __VA_ARGS__) F(5, __VA_ARGS__) F(6, __VA_ARGS__) F(7, __VA_ARGS__)
+#define DW_SIZES_14(F, ...) F(8, __VA_ARGS__) F(10, __VA_ARGS__) F(12, __VA_ARGS__) F(14, __VA_ARGS__)
+#define DW_EVEN_7(F, ...) F(2, __VA_ARGS__) F(4, __VA_ARGS__) F(6, __VA_ARGS__) F(8, __VA_ARGS__)
+#define DW_EVEN_14(F, ...) F(10, __VA_ARGS__) F(12, __VA_ARGS__) F(14, __VA_ARGS__)
+#endif
+#if LT_MAX_BLOCK == 14
+#define DW_SIZES(F, ...) DW_SIZES_7(F, __VA_ARGS__) DW_SIZES_14(F, __VA_ARGS__)
+#define DW_EVEN(F, ...) DW_EVEN_7(F, __VA_ARGS__) DW_EVEN_14(F, __VA_ARGS__)
+#else
+#define DW_SIZES DW_SIZES_7
+#define DW_EVEN DW_EVEN_7
+#endif
+
 #define DW_DEFINE(P, K, S) \
     static void dw_forward_##P##_##K##_##S(const struct dw_plane *g) { dw_forward_plane(P, K, S, g); } \
     static void dw_weights_##P##_##K##_##S(const struct dw_plane *g) { dw_weights_plane(P, K, S, g); }
 #define DW_DEFINE2(P, K) static void dw_data2_##P##_##K(const struct dw_plane *g) { dw_data2_plane(P, K, g); }
-#define DW_EACH_KS(F, P) F(P, 3, 1) F(P, 5, 1) F(P, 7, 1) F(P, 3, 2) F(P, 5, 2) F(P, 7, 2)
-#define DW_EACH_K(F, P) F(P, 3) F(P, 5) F(P, 7)
+DW_SIZES(DW_DEFINE, 3, 1) DW_SIZES(DW_DEFINE, 5, 1) DW_SIZES(DW_DEFINE, 7, 1)
+DW_SIZES(DW_DEFINE, 3, 2) DW_SIZES(DW_DEFINE, 5, 2) DW_SIZES(DW_DEFINE, 7, 2)
+DW_EVEN(DW_DEFINE2, 3) DW_EVEN(DW_DEFINE2, 5) DW_EVEN(DW_DEFINE2, 7)
 
-DW_EACH_KS(DW_DEFINE, 1) DW_EACH_KS(DW_DEFINE, 2) DW_EACH_KS(DW_DEFINE, 3) DW_EACH_KS(DW_DEFINE, 4) DW_EACH_KS(DW_DEFINE, 5)
-DW_EACH_KS(DW_DEFINE, 6) DW_EACH_KS(DW_DEFINE, 7)
-DW_EACH_K(DW_DEFINE2, 2) DW_EACH_K(DW_DEFINE2, 4) DW_EACH_K(DW_DEFINE2, 6) DW_EACH_K(DW_DEFINE2, 8)
-#if LT_MAX_BLOCK == 14
-DW_EACH_KS(DW_DEFINE, 8) DW_EACH_KS(DW_DEFINE, 10) DW_EACH_KS(DW_DEFINE, 12) DW_EACH_KS(DW_DEFINE, 14)
-DW_EACH_K(DW_DEFINE2, 10) DW_EACH_K(DW_DEFINE2, 12) DW_EACH_K(DW_DEFINE2, 14)
-#endif
-
-#define DW_ROW7(f, K, S) NULL, f##_1_##K##_##S, f##_2_##K##_##S, f##_3_##K##_##S, f##_4_##K##_##S, f##_5_##K##_##S, f##_6_##K##_##S, f##_7_##K##_##S
-#define DW_ROW2(K) NULL, NULL, dw_data2_2_##K, NULL, dw_data2_4_##K, NULL, dw_data2_6_##K, NULL, dw_data2_8_##K
-#if LT_MAX_BLOCK == 14
-#define DW_ROW(f, K, S) {DW_ROW7(f, K, S), f##_8_##K##_##S, NULL, f##_10_##K##_##S, NULL, f##_12_##K##_##S, NULL, f##_14_##K##_##S}
-#define DW_ROW_2(K) {DW_ROW2(K), NULL, dw_data2_10_##K, NULL, dw_data2_12_##K, NULL, dw_data2_14_##K}
-#else
-#define DW_ROW(f, K, S) {DW_ROW7(f, K, S)}
-#define DW_ROW_2(K) {DW_ROW2(K)}
-#endif
+#define DW_ENTRY(P, f, K, S) [P] = f##_##P##_##K##_##S,
+#define DW_ENTRY2(P, K) [P] = dw_data2_##P##_##K,
 #define DW_TABLE(f) { \
-    {DW_ROW(f, 3, 1), DW_ROW(f, 5, 1), DW_ROW(f, 7, 1)}, \
-    {DW_ROW(f, 3, 2), DW_ROW(f, 5, 2), DW_ROW(f, 7, 2)}}
+    {{DW_SIZES(DW_ENTRY, f, 3, 1)}, {DW_SIZES(DW_ENTRY, f, 5, 1)}, {DW_SIZES(DW_ENTRY, f, 7, 1)}}, \
+    {{DW_SIZES(DW_ENTRY, f, 3, 2)}, {DW_SIZES(DW_ENTRY, f, 5, 2)}, {DW_SIZES(DW_ENTRY, f, 7, 2)}}}
 static const dw_plane_fn dw_forward_fn[2][3][15] = DW_TABLE(dw_forward);    /* [stride - 1][kernel / 2 - 1][P] */
 static const dw_plane_fn dw_weights_fn[2][3][15] = DW_TABLE(dw_weights);
-static const dw_plane_fn dw_data2_fn[3][15] = {DW_ROW_2(3), DW_ROW_2(5), DW_ROW_2(7)};
+static const dw_plane_fn dw_data2_fn[3][15] = {{DW_EVEN(DW_ENTRY2, 3)}, {DW_EVEN(DW_ENTRY2, 5)}, {DW_EVEN(DW_ENTRY2, 7)}};
 
 static bool dw_is_fast(const struct lt_window *d)
 {
@@ -351,7 +362,10 @@ static void dw_backward_data(const struct lt_window *d, const float *dy, const f
         g.wrow = -g.wrow;
         g.wstep = -g.wstep;
     } else if (dw_is_fast(d)) {
-        const int w = d->w + (d->pad & 1), most = LT_MAX_BLOCK == 14 ? 14 : 8, blocks = (w + most - 1) / most, P = ((w + blocks - 1) / blocks + 1) & ~1;
+        const int w = d->w + (d->pad & 1), most = LT_MAX_BLOCK == 14 ? 14 : 8, blocks = (w + most - 1) / most;
+        int P = ((w + blocks - 1) / blocks + 1) & ~1;
+        while (!dw_data2_fn[k / 2 - 1][P])
+            P += 2;                                      /* ends: the largest there is, `most`, is in every table */
         const int first = (dw_data2_first(d->pad) + d->pad) / 2 - k / 2, last = (dw_data2_last(d->pad, d->w, P) + d->pad) / 2 - k / 2;
         fn = dw_fits(first, last, (P + k - 2) / 2 + 1, k, d->ow) ? dw_data2_fn[k / 2 - 1][P] : NULL;
     }
