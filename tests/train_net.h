@@ -14,6 +14,8 @@
 #define NET_CONV(o, k, s, g, b)                                                                                        \
     (&(struct lt_conv_attr){.out = (o), .kernel = (k), .stride = (s), .groups = (g), .bias = (b)})
 
+enum { NET_CLASSES = 5 };
+
 static struct lt_err net_err;
 
 __attribute__((unused)) static int net_block(struct lt_graph *g, struct lt_rng *r, int i, int x) {
@@ -70,7 +72,7 @@ __attribute__((unused)) static struct lt_graph *net_random(uint64_t seed) {
         x = lt_graph_gap(g, "gap", x);
     else if (lt_rng_below(&r, 2))
         x = lt_graph_flatten(g, "flatten", x);
-    lt_graph_output(g, lt_graph_linear(g, "classifier", x, 5));
+    lt_graph_output(g, lt_graph_linear(g, "classifier", x, NET_CLASSES));
     if (lt_graph_finish(g, &net_err)) {
         lt_graph_free(g);
         return NULL;

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { PROFILE_MIN_BATCH = 2 };
+
 static void write_row(struct lt_buf *b, const struct lt_profile_row *r, double step_ms, const struct lt_peaks *peak) {
     static const char *const pass[3] = {"forward", "data gradient", "weight gradient"};
     for (int k = 0; k < 3; k++) {
@@ -56,7 +58,7 @@ static void write_json(struct lt_buf *b, const struct lt_profile_report *p, cons
 }
 
 static lt_status profile(struct cli *c, const struct lt_experiment *x, const char *which, int64_t threads,
-                         struct lt_err *e) {
+                         int64_t batch, struct lt_err *e) {
     struct lt_data_set *data = NULL;
     struct lt_supernet *sn = NULL;
     struct lt_profile_report p = {0};
@@ -73,7 +75,7 @@ static lt_status profile(struct cli *c, const struct lt_experiment *x, const cha
     if (!s) s = lt_data_load(&x->data, x->seed, &data, e);
     if (!s) s = lt_supernet_new(x->space, x->seed, &sn, e);
     if (!s)
-        s = lt_supernet_profile(sn, lt_data_train(data), &x->train, &a, (int)x->train.batch, 3.0, (int)threads, &p, e);
+        s = lt_supernet_profile(sn, lt_data_train(data), &x->train, &a, (int)batch, 3.0, (int)threads, &p, e);
     if (!s) s = lt_machine_peaks(p.threads, 0.5, &peak, e);
     if (s) goto out;
     lt_arch_print(x->space, &a, &name);
@@ -102,12 +104,13 @@ lt_status cmd_train(struct cli *c, int argc, char **argv, struct lt_err *e) {
     struct cli_list words = {0}, sets = {0};
     struct lt_experiment *x = NULL;
     const char *arch = "largest", *dir = NULL;
-    int64_t threads = 0;
+    int64_t threads = 0, batch = 128; /* 128: what published training speeds are usually stated for */
     bool help = false, prof = false, force = false;
     const struct cli_opt opts[] = {
         {"profile", 'p', CLI_FLAG, &prof, NULL, "train a few seconds and print where the time goes; writes nothing"},
         {"arch", 'a', CLI_TEXT, &arch, "ARCH", "with --profile: largest (default), smallest, or an architecture"},
         {"threads", 't', CLI_INT, &threads, "N", "with --profile: threads; all processors otherwise"},
+        {"batch", 'b', CLI_INT, &batch, "N", "with --profile: images a step; 128 otherwise"},
         {"output", 'o', CLI_TEXT, &dir, "DIR", "run folder; runs/<experiment name> otherwise"},
         {"set", 's', CLI_LIST, &sets, "KEY=VALUE", "change a key of the experiment: supernet.epochs=2"},
         {"force", 'f', CLI_FLAG, &force, NULL, "another run in the folder is moved aside"},
@@ -117,9 +120,11 @@ lt_status cmd_train(struct cli *c, int argc, char **argv, struct lt_err *e) {
     if (s || help) return s;
     if (threads < 0 || threads > 1024)
         return cli_usage(e, c, "--threads: %lld is not between 1 and 1024", (long long)threads);
+    if (batch < PROFILE_MIN_BATCH || batch > 65536)
+        return cli_usage(e, c, "--batch: %lld is not between %d and 65536", (long long)batch, PROFILE_MIN_BATCH);
     if ((s = cli_load_experiment(c, &words, &sets, &x, e))) goto out;
     if (prof) {
-        if (c->comm->rank == 0) s = profile(c, x, arch, threads, e);
+        if (c->comm->rank == 0) s = profile(c, x, arch, threads, batch, e);
         s = lt_comm_agree(c->comm, s, e);
     } else {
         s = cli_run_stage(c, x, dir, "train", force, e);

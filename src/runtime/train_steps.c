@@ -1,7 +1,8 @@
 /*
  * A graph's live nodes as the steps of a TRAIN session: which values exist, which step reads which, what is fused.
- * A batch norm takes in the activation and the residual sum behind it when nobody else reads what lies between; it is then computed where the
- * last of them stands, so that the residual is there. Of a sum of two such chains the second operand's is taken in.
+ * A batch norm takes in the activation and the residual sum behind it when nobody else reads what lies between; it is
+ * then computed where the last of them stands, so that the residual is there. Of a sum of two such chains the second
+ * operand's is taken in.
  */
 #include "lathe/mem.h"
 #include "runtime/train_priv.h"
@@ -9,33 +10,29 @@
 struct compile {
     const struct lt_graph *g;
     struct lt_tplan *p;
-    int *value_of;                       /* [n_nodes] value that holds the node's output; -1: fused away or dead */
-    int *head;                           /* [n_nodes] the BN whose chain ends here, or -1 */
-    int *from;                           /* [n_nodes] the node before this one in its chain */
+    int *value_of; /* [n_nodes] value that holds the node's output; -1: fused away or dead */
+    int *head;     /* [n_nodes] the BN whose chain ends here, or -1 */
+    int *from;     /* [n_nodes] the node before this one in its chain */
     bool *live, *absorbed;
 };
 
-static void find_live(struct compile *c)
-{
+static void find_live(struct compile *c) {
     c->live[c->g->output] = c->live[0] = true;
     for (int i = c->g->n_nodes - 1; i > 0; i--)
-        for (int j = 0; c->live[i] && j < c->g->node[i].n_in; j++)
-            c->live[c->g->node[i].in[j]] = true;
+        for (int j = 0; c->live[i] && j < c->g->node[i].n_in; j++) c->live[c->g->node[i].in[j]] = true;
 }
 
-static void find_chains(struct compile *c)
-{
+static void find_chains(struct compile *c) {
     for (int i = 0; i < c->g->n_nodes; i++) {
         const struct lt_node *n = &c->g->node[i];
         c->head[i] = -1;
-        if (!c->live[i])
-            continue;
-        if (n->op == LT_OP_BN)
-            c->head[i] = i;
+        if (!c->live[i]) continue;
+        if (n->op == LT_OP_BN) c->head[i] = i;
         for (int j = n->n_in - 1; j >= 0 && (n->op == LT_OP_ACT || n->op == LT_OP_ADD); j--) {
             int x = n->in[j];
             const struct lt_node *in = &c->g->node[x];
-            if (c->head[x] < 0 || in->n_readers != 1 || (in->op != LT_OP_BN && (n->op == LT_OP_ACT || in->op != LT_OP_ACT)))
+            if (c->head[x] < 0 || in->n_readers != 1 ||
+                (in->op != LT_OP_BN && (n->op == LT_OP_ACT || in->op != LT_OP_ACT)))
                 continue;
             c->head[i] = c->head[x];
             c->absorbed[x] = true;
@@ -45,81 +42,88 @@ static void find_chains(struct compile *c)
     }
 }
 
-static int new_value(struct compile *c, int ch, int h, int w, bool need_grad)
-{
-    c->p->value[c->p->n_values] = (struct lt_tvalue){.c = ch, .h = h, .w = w, .need_grad = need_grad, .bn_step = -1, .block = -1, .grad = -1};
+static int new_value(struct compile *c, int ch, int h, int w, bool need_grad) {
+    c->p->value[c->p->n_values] =
+        (struct lt_tvalue){.c = ch, .h = h, .w = w, .need_grad = need_grad, .bn_step = -1, .block = -1, .grad = -1};
     return c->p->n_values++;
 }
 
-static struct lt_tstep *new_step(struct compile *c, enum lt_tkind kind, int node, int a, int b, const struct lt_shape *out)
-{
+static struct lt_tstep *new_step(struct compile *c, enum lt_tkind kind, int node, int a, int b,
+                                 const struct lt_shape *out) {
     struct lt_tstep *t = &c->p->step[c->p->n_steps++];
-    bool grad = (kind != LT_T_FLATTEN && c->g->node[node].n_params > 0) || (a >= 0 && c->p->value[a].need_grad) || (b >= 0 && c->p->value[b].need_grad);
+    bool grad = (kind != LT_T_FLATTEN && c->g->node[node].n_params > 0) || (a >= 0 && c->p->value[a].need_grad) ||
+                (b >= 0 && c->p->value[b].need_grad);
     *t = (struct lt_tstep){.kind = kind, .node = node, .in = {a, b}};
     t->out = new_value(c, (int)out->d[1], (int)out->d[2], (int)out->d[3], grad);
     return t;
 }
 
 /* A value in [C*H*W] order; one pixel is in that order already. */
-static int flattened(struct compile *c, int node, int x)
-{
+static int flattened(struct compile *c, int node, int x) {
     const struct lt_tvalue *v = &c->p->value[x];
-    if (v->h * v->w == 1)
-        return x;
+    if (v->h * v->w == 1) return x;
     return new_step(c, LT_T_FLATTEN, node, x, -1, &(struct lt_shape){{1, lt_tcount(v), 1, 1}})->out;
 }
 
-static struct lt_window window(const struct lt_node *n, const struct lt_tvalue *x)
-{
-    return (struct lt_window){.h = x->h, .w = x->w, .c = x->c, .oh = (int)n->out.d[2], .ow = (int)n->out.d[3], .kernel = n->kernel, .stride = n->stride,
+static struct lt_window window(const struct lt_node *n, const struct lt_tvalue *x) {
+    return (struct lt_window){.h = x->h,
+                              .w = x->w,
+                              .c = x->c,
+                              .oh = (int)n->out.d[2],
+                              .ow = (int)n->out.d[3],
+                              .kernel = n->kernel,
+                              .stride = n->stride,
                               .pad = n->pad};
 }
 
 /*
- * What n columns of a product cost in matrix kernels whose widest tile has 48 (oneDNN, AVX-512; measured on Zen 4: 16 columns take as long as 22,
- * 24 as long as 32). [O,I] or [I,O], whichever is cheaper: for 96 outputs and 24 inputs 117 instead of 84 GFLOP/s.
+ * What n columns of a product cost in matrix kernels whose widest tile has 48 (oneDNN, AVX-512; measured on Zen 4: 16
+ * columns take as long as 22, 24 as long as 32). [O,I] or [I,O], whichever is cheaper: for 96 outputs and 24 inputs 117
+ * instead of 84 GFLOP/s.
  */
-static int64_t column_cost(int n)
-{
+static int64_t column_cost(int n) {
     int rest = n % 48;
     return n - rest + (rest == 0 ? 0 : rest <= 16 ? 22 : rest <= 32 ? 32 : 48);
 }
 
-static void pointwise_step(struct compile *c, struct lt_tstep *t)
-{
+static void pointwise_step(struct compile *c, struct lt_tstep *t) {
     int in = c->p->value[t->in[0]].c, out = c->p->value[t->out].c;
     t->kind = LT_T_POINTWISE;
     t->bias = c->g->node[t->node].n_params > 1;
     t->flip = column_cost(in) * out > column_cost(out) * in;
 }
 
-static void conv_step(struct compile *c, int i, int x)
-{
+static void conv_step(struct compile *c, int i, int x) {
     const struct lt_node *n = &c->g->node[i];
     struct lt_tvalue v = c->p->value[x];
     bool depthwise = n->groups > 1 && n->groups == v.c && n->groups == n->out.d[1];
     struct lt_tstep *t = new_step(c, depthwise ? LT_T_DEPTHWISE : LT_T_DENSE, i, x, -1, &n->out);
     t->bias = n->n_params > 1;
     t->window = window(n, &v);
-    t->conv = (struct lt_conv){.h = v.h, .w = v.w, .ic = v.c, .oc = (int)n->out.d[1], .oh = (int)n->out.d[2], .ow = (int)n->out.d[3],
-                               .kernel = n->kernel, .stride = n->stride, .pad = n->pad, .groups = n->groups};
-    if (n->kernel == 1 && n->stride == 1 && n->pad == 0 && n->groups == 1)
-        pointwise_step(c, t);
+    t->conv = (struct lt_conv){.h = v.h,
+                               .w = v.w,
+                               .ic = v.c,
+                               .oc = (int)n->out.d[1],
+                               .oh = (int)n->out.d[2],
+                               .ow = (int)n->out.d[3],
+                               .kernel = n->kernel,
+                               .stride = n->stride,
+                               .pad = n->pad,
+                               .groups = n->groups};
+    if (n->kernel == 1 && n->stride == 1 && n->pad == 0 && n->groups == 1) pointwise_step(c, t);
 }
 
 /* The step whose output is node i's. */
-static void node_step(struct compile *c, int i)
-{
+static void node_step(struct compile *c, int i) {
     const struct lt_node *n = &c->g->node[i];
     int a = n->n_in > 0 ? c->value_of[n->in[0]] : -1, b = n->n_in > 1 ? c->value_of[n->in[1]] : -1;
     struct lt_tstep *t;
-    if (c->head[i] >= 0) {                               /* a chain: BN (+ act) (+ residual) */
+    if (c->head[i] >= 0) { /* a chain: BN (+ act) (+ residual) */
         const struct lt_node *bn = &c->g->node[c->head[i]];
         int res = n->op == LT_OP_ADD ? c->value_of[n->in[0] == c->from[i] ? n->in[1] : n->in[0]] : -1;
         t = new_step(c, LT_T_BN, c->head[i], c->value_of[bn->in[0]], res, &n->out);
         for (int k = i; k != c->head[i]; k = c->from[k])
-            if (c->g->node[k].op == LT_OP_ACT)
-                t->act = c->g->node[k].act;
+            if (c->g->node[k].op == LT_OP_ACT) t->act = c->g->node[k].act;
         t->bn = c->p->n_bn_channels;
         c->p->n_bn_channels += (int)((bn->out.d[1] + 15) / 16 * 16);
         return;
@@ -163,23 +167,19 @@ static void node_step(struct compile *c, int i)
     }
 }
 
-static void emit(struct compile *c)
-{
+static void emit(struct compile *c) {
     for (int i = 0; i < c->g->n_nodes; i++) {
         c->value_of[i] = -1;
-        if (!c->live[i] || c->absorbed[i])
-            continue;
+        if (!c->live[i] || c->absorbed[i]) continue;
         node_step(c, i);
-        if (c->value_of[i] < 0)
-            c->value_of[i] = c->p->step[c->p->n_steps - 1].out;
+        if (c->value_of[i] < 0) c->value_of[i] = c->p->step[c->p->n_steps - 1].out;
     }
     c->p->input = c->value_of[0];
     c->p->output = c->value_of[c->g->output];
 }
 
-lt_status lt_tsteps_make(const struct lt_graph *g, struct lt_tplan *p, struct lt_err *e)
-{
-    size_t n = (size_t)g->n_nodes, cap = 2 * n;          /* every node may need its input flattened */
+lt_status lt_tsteps_make(const struct lt_graph *g, struct lt_tplan *p, struct lt_err *e) {
+    size_t n = (size_t)g->n_nodes, cap = 2 * n; /* every node may need its input flattened */
     struct compile c = {.g = g, .p = p};
     char *tmp = lt_calloc(n, 3 * sizeof(int) + 2 * sizeof(bool));
     p->memory = lt_calloc(cap, sizeof(*p->step) + sizeof(*p->value));
