@@ -18,14 +18,15 @@ enum { NET_CLASSES = 5 };
 
 static struct lt_err net_err;
 
-__attribute__((unused)) static int net_block(struct lt_graph *g, struct lt_rng *r, int i, int x) {
+__attribute__((unused)) static int net_block(struct lt_graph *g, struct lt_rng *r, int i, int x, bool smooth) {
     static const int kernels[] = {3, 5, 7};
     char nm[64];
 #define NAME(s) (snprintf(nm, sizeof(nm), "b%d.%s", i, s), nm)
     int c = (int)g->node[x].out.d[1], mid = c * (1 + (int)lt_rng_below(r, 4)), stride = lt_rng_below(r, 3) ? 1 : 2,
         y = x;
     int out = lt_rng_below(r, 2) ? c : 5 + (int)lt_rng_below(r, 24);
-    enum lt_act act = LT_ACT_RELU + lt_rng_below(r, LT_N_ACTS - 1);
+    enum lt_act act = smooth ? LT_ACT_SIGMOID + lt_rng_below(r, 3) : LT_ACT_RELU + lt_rng_below(r, LT_N_ACTS - 1);
+    enum lt_act relu = smooth ? LT_ACT_SILU : LT_ACT_RELU;
     y = lt_graph_act(g, NAME("act1"),
                      lt_graph_bn(g, NAME("bn1"), lt_graph_conv(g, NAME("expand"), y, NET_CONV(mid, 1, 1, 1, false))),
                      act);
@@ -39,9 +40,9 @@ __attribute__((unused)) static int net_block(struct lt_graph *g, struct lt_rng *
         int s = lt_graph_gap(g, NAME("squeeze"), y);
         s = lt_graph_act(g, NAME("se.relu"),
                          lt_graph_conv(g, NAME("se.reduce"), s, NET_CONV(4 + (int)lt_rng_below(r, 9), 1, 1, 1, true)),
-                         LT_ACT_RELU);
+                         relu);
         s = lt_graph_act(g, NAME("se.gate"), lt_graph_conv(g, NAME("se.expand"), s, NET_CONV(mid, 1, 1, 1, true)),
-                         lt_rng_below(r, 2) ? LT_ACT_HSIGMOID : LT_ACT_SIGMOID);
+                         !smooth && lt_rng_below(r, 2) ? LT_ACT_HSIGMOID : LT_ACT_SIGMOID);
         y = lt_graph_mul(g, NAME("se.mul"), y, s);
     }
     y = lt_graph_bn(g, NAME("bn3"), lt_graph_conv(g, NAME("project"), y, NET_CONV(out, 1, 1, 1, false)));
@@ -50,13 +51,14 @@ __attribute__((unused)) static int net_block(struct lt_graph *g, struct lt_rng *
         y = lt_rng_below(r, 2) ? lt_graph_add(g, NAME("add"), x, y) : lt_graph_add(g, NAME("add"), y, x);
     } else if (lt_rng_below(r, 2)) { /* a projected shortcut: two batch norms meet in a sum */
         int s = lt_graph_bn(g, NAME("bn4"), lt_graph_conv(g, NAME("shortcut"), x, NET_CONV(out, 1, stride, 1, false)));
-        y = lt_graph_act(g, NAME("act4"), lt_graph_add(g, NAME("sum"), y, s), LT_ACT_RELU);
+        y = lt_graph_act(g, NAME("act4"), lt_graph_add(g, NAME("sum"), y, s), relu);
     }
     return y;
 #undef NAME
 }
 
-__attribute__((unused)) static struct lt_graph *net_random(uint64_t seed) {
+/* smooth: nothing whose gradient jumps. */
+__attribute__((unused)) static struct lt_graph *net_random(uint64_t seed, bool smooth) {
     struct lt_graph *g = NULL;
     struct lt_rng r;
     lt_rng_at(&r, 1, LT_RNG_TEST, 202, seed);
@@ -65,9 +67,10 @@ __attribute__((unused)) static struct lt_graph *net_random(uint64_t seed) {
     int x = lt_graph_input(g, "image", lt_rng_below(&r, 2) ? 1 : 3, size, size);
     x = lt_graph_conv(g, "stem", x,
                       NET_CONV(8 + 2 * (int)lt_rng_below(&r, 5), 3, 1 + (int)lt_rng_below(&r, 2), 1, false));
-    x = lt_graph_act(g, "stem.act", lt_graph_bn(g, "stem.bn", x), LT_ACT_HSWISH);
-    for (int i = 0; i < blocks; i++) x = net_block(g, &r, i, x);
-    if (lt_rng_below(&r, 2)) x = lt_graph_pool(g, "pool", x, lt_rng_below(&r, 2) ? LT_POOL_MAX : LT_POOL_AVG, 3, 2, 1);
+    x = lt_graph_act(g, "stem.act", lt_graph_bn(g, "stem.bn", x), smooth ? LT_ACT_SILU : LT_ACT_HSWISH);
+    for (int i = 0; i < blocks; i++) x = net_block(g, &r, i, x, smooth);
+    if (lt_rng_below(&r, 2))
+        x = lt_graph_pool(g, "pool", x, !smooth && lt_rng_below(&r, 2) ? LT_POOL_MAX : LT_POOL_AVG, 3, 2, 1);
     if (lt_rng_below(&r, 2))
         x = lt_graph_gap(g, "gap", x);
     else if (lt_rng_below(&r, 2))

@@ -74,8 +74,7 @@ static lt_status profile(struct cli *c, const struct lt_experiment *x, const cha
         s = lt_arch_parse(x->space, which, &a, e);
     if (!s) s = lt_data_load(&x->data, x->seed, &data, e);
     if (!s) s = lt_supernet_new(x->space, x->seed, &sn, e);
-    if (!s)
-        s = lt_supernet_profile(sn, lt_data_train(data), &x->train, &a, (int)batch, 3.0, (int)threads, &p, e);
+    if (!s) s = lt_supernet_profile(sn, lt_data_train(data), &x->train, &a, (int)batch, 3.0, (int)threads, &p, e);
     if (!s) s = lt_machine_peaks(p.threads, 0.5, &peak, e);
     if (s) goto out;
     lt_arch_print(x->space, &a, &name);

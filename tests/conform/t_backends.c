@@ -20,7 +20,7 @@ struct net {
 };
 
 static bool net_open(struct net *n, uint64_t seed) {
-    n->g = net_random(seed);
+    n->g = net_random(seed, false);
     n->w = n->g ? net_weights(n->g, seed) : NULL;
     n->x = n->g ? net_noise(BATCH * lt_shape_count(&n->g->node[0].out), seed) : NULL;
     return n->w && n->x;

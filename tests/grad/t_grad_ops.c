@@ -227,8 +227,8 @@ static void check_all_ops(struct lt_backend *be) {
 
 /*
  * Whole networks, whose memory plans reuse places in ways that a single operator's do not. Along a direction (half the
- * gradient's own, half random) of one parameter array at a time the loss must change as the gradient says; again at two
- * step sizes, for kinks.
+ * gradient's own, half random) of one parameter array at a time the loss must change as the gradient says. Only smooth
+ * operators here: of thousands of values some always stand at a kink.
  */
 static double along(struct problem *p, float *w, const float *grad, int64_t n, uint64_t seed, bool *smooth) {
     float *keep = lt_malloc((size_t)n * sizeof(float)), *d = net_noise(n, seed);
@@ -258,8 +258,8 @@ static double along(struct problem *p, float *w, const float *grad, int64_t n, u
         change[k] = (side[1] - side[0]) / (2 * h);
     }
     memcpy(w, keep, (size_t)n * sizeof(float));
-    /* rounding of a loss is some 3e-7, over a step of 2e-3 and for slopes that vanish; 2% otherwise */
-    double tol = 1e-3 + 0.02 * fabs(slope);
+    /* rounding of a loss is some 3e-7, over a step of 2e-3 and for slopes that vanish; 0.3% otherwise */
+    double tol = 2e-4 + 0.003 * fabs(slope);
     *smooth = fabs(change[0] - change[1]) < tol;
     slope = fabs(change[1] - slope) / tol;
 out:
@@ -269,7 +269,7 @@ out:
 }
 
 static void check_network(struct lt_backend *be, uint64_t seed) {
-    struct lt_graph *g = net_random(seed);
+    struct lt_graph *g = net_random(seed, true);
     struct lt_weights *w = g ? net_weights(g, seed) : NULL, *grad = NULL;
     struct problem p = {.mode = seed % 2 ? LT_BN_RUNNING : LT_BN_BATCH};
     float *x = g ? net_noise(BATCH * lt_shape_count(&g->node[0].out), seed) : NULL, dlogits[BATCH * NET_CLASSES];
@@ -380,7 +380,7 @@ static bool one_pass(const char *backend, const struct lt_graph *g, const struct
  */
 static void against_reference(const char *backend) {
     for (uint64_t seed = 0; seed < 24; seed++) {
-        struct lt_graph *g = net_random(seed);
+        struct lt_graph *g = net_random(seed, false);
         struct lt_weights *w = g ? net_weights(g, seed) : NULL;
         float *x = g ? net_noise(4 * lt_shape_count(&g->node[0].out), seed) : NULL;
         struct pass a = {.grad = NULL}, b = {.grad = NULL};
@@ -413,6 +413,7 @@ int main(void) {
     struct lt_backend *be = NULL;
     lt_note("seed %d", SEED);
     if (lt_ok(!lt_backend_open("reference", &be, &net_err), "the reference backend opens")) check_all_ops(be);
+    for (uint64_t seed = 0; be && seed < 8; seed++) check_network(be, seed);
     lt_backend_close(be);
     check_xent();
     for (int i = 0; i < lt_backend_count(); i++) against_reference(lt_backend_name_at(i));

@@ -10,7 +10,9 @@
 #include <immintrin.h>
 #endif
 
-#define LT_INLINE static inline __attribute__((always_inline))
+/* Unrolled vector code is not for the undefined-behaviour sanitizer (a check at every load makes it slow to compile); the address sanitizer and
+ * the functions around it are. */
+#define LT_INLINE static inline __attribute__((always_inline, no_sanitize("undefined")))
 
 typedef float vf __attribute__((vector_size(LT_VL * 4)));
 
