@@ -10,6 +10,15 @@
 
 enum { PROFILE_MIN_BATCH = 2 };
 
+/* What keeps a class of operators below a third of both peaks, as far as it is known. */
+static const char *why_slow(const char *name, double share) {
+    if (!strncmp(name, "dense", 5) && strcmp(name, "dense 1x1"))
+        return "with few input channels a channels-last vector is nearly empty, so instructions are the limit";
+    if (!strncmp(name, "depthwise", 9)) return "short rows: loads and stores of the row borders outweigh the arithmetic";
+    if (share < 0.01) return "too little work a step: the fixed cost of a call is the limit";
+    return "no reason is known: worth a profiler's look";
+}
+
 static void write_row(struct lt_buf *b, const struct lt_profile_row *r, double step_ms, const struct lt_peaks *peak) {
     static const char *const pass[3] = {"forward", "data gradient", "weight gradient"};
     for (int k = 0; k < 3; k++) {
@@ -19,6 +28,7 @@ static void write_row(struct lt_buf *b, const struct lt_profile_row *r, double s
         lt_buf_printf(b, "  %-16s %-16s %9.2f %6.1f %% %9.1f %8.2f %7.0f %% %s\n", r->name, pass[k], r->ms[k],
                       100 * r->ms[k] / step_ms, r->gflop_s[k], r->gb_s[k], 100 * best,
                       compute > memory ? "of compute" : "of memory");
+        if (best < 1.0 / 3) lt_buf_printf(b, "      below a third: %s\n", why_slow(r->name, r->ms[k] / step_ms));
     }
 }
 

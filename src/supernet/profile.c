@@ -78,7 +78,9 @@ lt_status lt_supernet_profile(struct lt_supernet *sn, const struct lt_data *trai
     struct lt_graph *g = NULL;
     struct train_pool *pool = NULL;
     int shards = (int)cfg->shards;
+    uint64_t place;
     lt_status st;
+    if (threads < 1) threads = train_processors(&place);
     if (shards < 1 || batch < 2 * shards || batch % shards || batch > train->n)
         return lt_fail(e, LT_EINVAL,
                        "profile: batch: %d is not a multiple of shards: %d, or more than the %d training images", batch,

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static int processors(uint64_t *place) {
+int train_processors(uint64_t *place) {
     char host[256] = "";
     int n = (int)sysconf(_SC_NPROCESSORS_ONLN);
     gethostname(host, sizeof(host) - 1);
@@ -34,7 +34,7 @@ lt_status train_threads(const struct lt_train_cfg *cfg, struct lt_comm *comm, in
         return LT_OK;
     }
     uint64_t mine;
-    int n = processors(&mine), sharing = 0;
+    int n = train_processors(&mine), sharing = 0;
     uint64_t *all = lt_malloc((size_t)comm->size * sizeof(*all));
     size_t *each = lt_malloc((size_t)comm->size * sizeof(*each));
     lt_status st = all && each ? LT_OK : lt_fail(e, LT_ENOMEM, "places of %d ranks", comm->size);

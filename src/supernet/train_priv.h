@@ -53,6 +53,8 @@ lt_status train_pool_profile(struct train_pool *p, bool on, struct lt_err *e);
 const struct lt_profile *train_pool_profile_get(const struct train_pool *p, int thread);
 /* Threads for this rank: cfg's, else the processors that this rank may use, divided among the ranks that share them.
  * Collective. */
+/* Processors this process may use, and a hash that is equal for processes that share them. */
+int train_processors(uint64_t *place);
 lt_status train_threads(const struct lt_train_cfg *cfg, struct lt_comm *comm, int *out, struct lt_err *e);
 
 /* Learning rate of a step, steps counted from 0. */

@@ -67,7 +67,9 @@ static int op_mul(struct lt_graph *g, int x, int same, int b) {
 static int op_mul_sum(struct lt_graph *g, int x, int a, int b) {
     int y = lt_graph_act(g, "t1", x, LT_ACT_TANH), z = lt_graph_act(g, "t2", x, LT_ACT_SILU);
     (void)a, (void)b;
-    return lt_graph_add(g, "s2", lt_graph_mul(g, "op", y, z), lt_graph_add(g, "s1", y, z));
+    int m = lt_graph_mul(g, "op", y, z),
+        sum = lt_graph_add(g, "s1", y, z); /* in this order: backward, the sum is first */
+    return lt_graph_add(g, "s2", m, sum);
 }
 static int op_squeeze(struct lt_graph *g, int x, int a, int b) {
     int s = lt_graph_gap(g, "gap", x);
