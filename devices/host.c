@@ -1,8 +1,8 @@
 /*
  * This machine's CPU through the runtime's inference session, one thread by default.
  *
- * One measurement at a time per machine: an exclusive flock is held from the creation of the session to the last
- * sample, so ranks and jobs take turns. A sample is a block of back-to-back runs of at least 200 us (the clock and
+ * One measurement at a time per machine: an exclusive flock on one file in /tmp is held from the creation of the
+ * session to the last sample, so ranks, jobs and users take turns. A sample is a block of back-to-back runs of at least 200 us (the clock and
  * interrupts are then below 1%); samples are taken in groups with pauses in between, so that one short disturbance does
  * not colour all of them; nothing is thrown away. Warm-up ends when a window of runs is no faster than the one before
  * it by more than 1%.
@@ -13,10 +13,8 @@
 #include "lathe/rng.h"
 #include "lathe/stats.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { GROUP = 8, MIN_GROUPS = 4, MAX_WINDOWS = 12, N_RANDOM = 4096 };
 static const double MIN_SAMPLE_S = 200e-6, WINDOW_S = 1.5e-3;
@@ -37,20 +35,14 @@ static const struct lt_opt opts[] = {
     {"batch", LT_OPT_INT, "", "1", 1, 65536, AT(batch), NULL, "samples per inference"},
     {"pause", LT_OPT_DOUBLE, "s", "1 ms", 0, 10, AT(pause_s), NULL, "rest between groups of samples"},
     {"lock", LT_OPT_STRING, "", "lathe-host", 0, 0, AT(lock), NULL,
-     "name of the lock in $XDG_RUNTIME_DIR or /tmp, or an absolute path"},
+     "name of the lock in /tmp that all users of the machine share, or an absolute path"},
     {"precisions", LT_OPT_SET, "", "f32,int8", 0, 0, AT(precisions), LT_PRECISION_CHOICES, "what may be used"},
     {0}};
 
 static lt_status open_host(void *self, struct lt_err *e) {
     struct state *s = self;
-    const char *dir = getenv("XDG_RUNTIME_DIR");
     if (!s->lock || !*s->lock) return lt_fail(e, LT_EINVAL, "device host: option `lock` is empty");
-    if (s->lock[0] == '/')
-        s->lock_path = lt_strdup(s->lock);
-    else if (dir && dir[0] == '/' && !access(dir, W_OK))
-        s->lock_path = lt_asprintf("%s/%s.lock", dir, s->lock);
-    else /* /tmp is sticky: another user's file could not be opened there */
-        s->lock_path = lt_asprintf("/tmp/%s-%u.lock", s->lock, (unsigned)getuid());
+    s->lock_path = s->lock[0] == '/' ? lt_strdup(s->lock) : lt_asprintf("/tmp/%s.lock", s->lock);
     if (!s->lock_path) return lt_fail(e, LT_ENOMEM, "device host");
     lt_runtime_describe(&s->runtime);
     lt_status r = lt_buf_ok(&s->runtime, e);
@@ -108,7 +100,7 @@ static lt_status rig_make(const struct state *s, const struct lt_graph *g, const
     r->batch = batch > 0 ? batch : (int)s->batch;
     lt_rng_at(&rng, 0, LT_RNG_BENCH, 0, 0);
     for (int i = 0; i < N_RANDOM; i++) table[i] = (float)(lt_rng_u01(&rng) * 2 - 1);
-    if ((st = lt_lock_acquire(s->lock_path, true, &r->lock, e)) || (st = lt_weights_new(g, &r->w, e))) return st;
+    if ((st = lt_lock_acquire_shared(s->lock_path, &r->lock, e)) || (st = lt_weights_new(g, &r->w, e))) return st;
     for (int i = 0; i < g->n_params; i++) {
         const struct lt_param *p = &g->param[i];
         bool weight = p->role == LT_PARAM_WEIGHT;

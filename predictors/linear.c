@@ -1,19 +1,24 @@
 /*
  * Predictor "linear": ridge regression of latency on the features of predictors/features.h, weighted by 1/latency^2 so
- * that relative errors count. minimise sum_i ((y_i - b - x_i.w) / y_i)^2 + lambda |w|^2,  features scaled to unit
- * spread, one-hot choices scaled down by a factor, intercept b free lambda and that factor are chosen by the
+ * that relative errors count: it minimises sum_i ((y_i - b - x_i.w) / y_i)^2 + lambda |w|^2, with features scaled to
+ * unit spread, one-hot choices scaled down by a factor, and a free intercept b. lambda and that factor are chosen by the
  * closed-form leave-one-out error r_i / (1 - h_i) (Allen, "The relationship between variable selection and data
  * augmentation and a method for prediction", Technometrics 16, 1974); here by its mean absolute value, which is the
  * leave-one-out MAPE. Predictive variance is that of the Bayesian reading: s^2 (1 + a' (A'A + lambda I)^-1 a) with s^2
- * the mean of r_i^2 / (1 - h_i). The singular vectors come from predictors/svd.c and not from a BLAS, whose bits depend
- * on how many cores the process may use: predictions must not.
+ * the mean of r_i^2 / (1 - h_i). The singular vectors come from GSL's one-sided Jacobi rotations and not from LAPACK:
+ * they use BLAS for short vectors only, which no BLAS splits among threads, so that predictions do not depend on how
+ * many cores the process may use.
  */
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_linalg.h>
 #include <math.h>
 #include <string.h>
 #include "lathe/mem.h"
 #include "lathe/predictor.h"
 #include "predictors/features.h"
-#include "predictors/svd.h"
+
+/* Squared singular values below this share of the largest are rounding errors of a repeated column. */
+#define NEGLIGIBLE 1e-24
 
 struct config {
     bool genes;
@@ -60,14 +65,14 @@ struct work {
     double *raw;          /* [n][p] features */
     double *y;            /* [n] latencies in units of their mean, so that lambda means the same on any device */
     double *mean, *scale; /* [p] */
-    double *a;            /* [k][max(n, p)] A by columns (n >= p) or by rows (n < p) */
-    double *q;            /* [k][k] */
-    double *s2;           /* [k] squared singular values */
+    double *a;            /* [max(n, p)][k] A (n >= p) or its transpose (n < p); then left singular vectors of that */
+    double *q;            /* [k][k] and the right ones */
+    double *s2;           /* [k] squared singular values, 0 where negligible */
     double *unit;         /* [n] direction of the intercept's column */
     double *t, *ut;       /* [n] target with the intercept projected out; [k] u't */
     double *pull;         /* [p] */
     double norm0;
-    const double *u, *v; /* [k][n], [k][p] singular vectors: a and q, or q and a */
+    const double *u, *v; /* [n][k], [p][k] singular vectors of A in columns: a and q, or q and a */
 };
 
 static void work_release(struct work *w) {
@@ -148,10 +153,34 @@ static void column_scales(struct work *w, int n_analytic, double gene_scale) {
     }
 }
 
+static lt_status singular_vectors(struct work *w, struct lt_err *e) {
+    size_t k = (size_t)w->k;
+    double largest = 0;
+    gsl_matrix_view a = gsl_matrix_view_array(w->a, (size_t)(w->n >= w->p ? w->n : w->p), k),
+                    q = gsl_matrix_view_array(w->q, k, k);
+    gsl_vector_view s = gsl_vector_view_array(w->s2, k);
+    gsl_error_handler_t *was = gsl_set_error_handler_off(); /* it would abort */
+    int r = gsl_linalg_SV_decomp_jacobi(&a.matrix, &q.matrix, &s.vector);
+
+    gsl_set_error_handler(was);
+    if (r) return lt_fail(e, LT_EFAIL, "predictor 'linear': singular values: %s", gsl_strerror(r));
+    for (size_t i = 0; i < k; i++) {
+        w->s2[i] *= w->s2[i];
+        largest = fmax(largest, w->s2[i]);
+    }
+    for (size_t i = 0; i < k; i++)
+        if (w->s2[i] <= NEGLIGIBLE * largest) w->s2[i] = 0;
+    w->u = w->n >= w->p ? w->a : w->q;
+    w->v = w->n >= w->p ? w->q : w->a;
+    return LT_OK;
+}
+
 /* Builds A, with the intercept's direction projected out of every column, and decomposes it: A = U S V'. */
-static void decompose(struct work *w) {
-    size_t n = (size_t)w->n, p = (size_t)w->p, step_i = w->n >= w->p ? 1 : p, step_j = w->n >= w->p ? n : 1;
+static lt_status decompose(struct work *w, struct lt_err *e) {
+    size_t n = (size_t)w->n, p = (size_t)w->p, k = (size_t)w->k, step_i = w->n >= w->p ? p : 1,
+           step_j = w->n >= w->p ? 1 : n;
     double norm = 0, dot = 0;
+    lt_status s;
 
     for (size_t i = 0; i < n; i++) norm += 1 / (w->y[i] * w->y[i]);
     w->norm0 = sqrt(norm);
@@ -171,13 +200,12 @@ static void decompose(struct work *w) {
         w->pull[j] = dot;
         for (size_t i = 0; i < n; i++) w->a[i * step_i + j * step_j] -= dot * w->unit[i];
     }
-    lt_svd(w->a, w->n >= w->p ? w->n : w->p, w->k, w->s2, w->q);
-    w->u = w->n >= w->p ? w->a : w->q;
-    w->v = w->n >= w->p ? w->q : w->a;
-    for (int c = 0; c < w->k; c++) {
+    if ((s = singular_vectors(w, e))) return s;
+    for (size_t c = 0; c < k; c++) {
         w->ut[c] = 0;
-        for (size_t i = 0; i < n; i++) w->ut[c] += w->u[(size_t)c * n + i] * w->t[i];
+        for (size_t i = 0; i < n; i++) w->ut[c] += w->u[i * k + c] * w->t[i];
     }
+    return LT_OK;
 }
 
 /* Leave-one-out MAPE for one lambda; *s2: mean of r_i^2 / (1 - h_i). */
@@ -188,7 +216,7 @@ static double leave_one_out(const struct work *w, double lambda, double *s2) {
         double fit = 0, h = w->unit[i] * w->unit[i], r;
 
         for (int c = 0; c < w->k; c++) {
-            double f = w->s2[c] / (w->s2[c] + lambda), u = w->u[(size_t)c * (size_t)w->n + (size_t)i];
+            double f = w->s2[c] / (w->s2[c] + lambda), u = w->u[(size_t)i * (size_t)w->k + (size_t)c];
 
             fit += u * f * w->ut[c];
             h += u * u * f;
@@ -224,11 +252,13 @@ static lt_status keep_fit(struct linear *l, const struct work *w, double unit_s,
     memcpy(f.pull, w->pull, p * sizeof(double));
     f.k = 0;
     for (int c = 0; c < w->k; c++) {
-        const double *v = w->v + (size_t)c * p;
+        double *v = f.basis + (size_t)f.k * p;
 
         if (w->s2[c] <= 0) continue;
-        for (size_t j = 0; j < p; j++) f.w[j] += v[j] * sqrt(w->s2[c]) / (w->s2[c] + lambda) * w->ut[c] * unit_s;
-        memcpy(f.basis + (size_t)f.k * p, v, p * sizeof(double));
+        for (size_t j = 0; j < p; j++) {
+            v[j] = w->v[j * (size_t)w->k + (size_t)c];
+            f.w[j] += v[j] * sqrt(w->s2[c]) / (w->s2[c] + lambda) * w->ut[c] * unit_s;
+        }
         f.sv2[f.k++] = w->s2[c];
     }
     for (int i = 0; i < w->n; i++) {
@@ -269,7 +299,7 @@ static lt_status fit(void *self, const struct lt_arch *a, const double *latency_
     for (int i = 0; i < n; i++) w.y[i] = latency_s[i] / unit_s;
     for (int g = 0; g < n_scales; g++) {
         column_scales(&w, analytic, gene_scales[g]);
-        decompose(&w);
+        if ((s = decompose(&w, e))) goto out;
         for (int i = 0; i <= 40; i++) {
             double lambda = l->cfg->lambda > 0 ? l->cfg->lambda : n * pow(10, -9 + 0.25 * i),
                    loo = leave_one_out(&w, lambda, &s2);
@@ -283,7 +313,7 @@ static lt_status fit(void *self, const struct lt_arch *a, const double *latency_
         }
     }
     column_scales(&w, analytic, gene_scales[best_g]);
-    decompose(&w);
+    if ((s = decompose(&w, e))) goto out;
     s = keep_fit(l, &w, unit_s, best_lambda, best_s2, e);
 out:
     work_release(&w);

@@ -1,4 +1,4 @@
 # Latency predictors.
 lathe_lib_sources += \
-	predictors/predictors.def predictors/predictor.c predictors/features.h predictors/features.c predictors/svd.h predictors/svd.c predictors/linear.c predictors/roofline.c
+	predictors/predictors.def predictors/predictor.c predictors/features.h predictors/features.c predictors/linear.c predictors/roofline.c
 lathe_public_headers += src/lathe/predictor.h

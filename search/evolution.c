@@ -5,8 +5,8 @@
  * that fail are repaired instead of redrawn for ever; no architecture is asked twice; parents are ranked by
  * non-domination, so several objectives work; ties are broken by architecture hash.
  */
+#include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 #include "lathe/mem.h"
 #include "search/explore.h"
 
@@ -234,7 +234,8 @@ static lt_status tell(void *self, const struct lt_arch *a, const struct lt_score
 static int budget(const void *self) {
     const struct evolution *s = self;
 
-    return (int)(s->cfg->population * s->cfg->generations);
+    return (int)(s->cfg->population * s->cfg->generations < INT_MAX ? s->cfg->population * s->cfg->generations
+                                                                    : INT_MAX);
 }
 
 const struct lt_searcher_ops lt_searcher_evolution = {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -94,29 +95,80 @@ struct lt_lock {
     int fd;
 };
 
-lt_status lt_lock_acquire(const char *path, bool wait, struct lt_lock **out, struct lt_err *e) {
-    lt_status s = LT_OK;
-    struct lt_lock *l = lt_calloc(1, sizeof *l);
-    if (!l) return lt_fail(e, LT_ENOMEM, "%s: out of memory", path);
-    l->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (l->fd < 0) {
-        s = lt_fail(e, LT_EIO, "%s: opening the lock file: %s", path, strerror(errno));
-        goto out;
-    }
+/* Takes over fd. */
+static lt_status lock_fd(const char *path, int fd, bool wait, struct lt_lock **out, struct lt_err *e) {
+    lt_status s;
+    struct lt_lock *l;
     int r;
-    do r = flock(l->fd, LOCK_EX | (wait ? 0 : LOCK_NB));
+    do r = flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB));
     while (r && errno == EINTR);
-    if (r) {
+    if (r)
         s = errno == EWOULDBLOCK ? lt_fail(e, LT_EUNAVAIL, "%s: held by another process", path)
                                  : lt_fail(e, LT_EIO, "%s: locking: %s", path, strerror(errno));
-        goto out;
+    else if (!(l = lt_calloc(1, sizeof *l)))
+        s = lt_fail(e, LT_ENOMEM, "%s: out of memory", path);
+    else {
+        l->fd = fd;
+        *out = l;
+        return LT_OK;
     }
-    *out = l;
-    l = NULL;
-out:
-    if (l && l->fd >= 0) close(l->fd);
-    lt_free(l);
+    close(fd);
     return s;
+}
+
+lt_status lt_lock_acquire(const char *path, bool wait, struct lt_lock **out, struct lt_err *e) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) return lt_fail(e, LT_EIO, "%s: opening the lock file: %s", path, strerror(errno));
+    return lock_fd(path, fd, wait, out, e);
+}
+
+/*
+ * An existing file is opened without O_CREAT and for reading: Linux refuses O_CREAT on another user's file in a sticky
+ * directory (fs.protected_regular), and flock needs no more. EACCES may pass: between its creation and fchmod a new
+ * file has the mode that its maker's umask left. O_NONBLOCK: a fifo would wait for a writer.
+ */
+static int open_shared(const char *path) {
+    int fd = -1;
+    for (int i = 0; i < 10; i++) {
+        fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 || (errno != ENOENT && errno != EACCES)) return fd;
+        if (errno == EACCES) {
+            if (i < 9) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+            continue;
+        }
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (fd >= 0 && fchmod(fd, 0666)) {
+            int why = errno;
+            close(fd);
+            errno = why;
+            return -1;
+        }
+        if (fd >= 0 || errno != EEXIST) return fd;
+    }
+    return fd;
+}
+
+lt_status lt_lock_acquire_shared(const char *path, struct lt_lock **out, struct lt_err *e) {
+    struct stat held, now;
+    for (;;) {
+        struct lt_lock *l;
+        lt_status s;
+        int fd = open_shared(path);
+        if (fd < 0)
+            return lt_fail(e, LT_EIO, "%s: opening the lock file: %s", path,
+                           errno == ELOOP ? "it is a symbolic link" : strerror(errno));
+        if (fstat(fd, &held) || !S_ISREG(held.st_mode)) {
+            close(fd);
+            return lt_fail(e, LT_EIO, "%s: the lock file is not a regular file", path);
+        }
+        if ((s = lock_fd(path, fd, true, &l, e))) return s;
+        /* Removed while we waited, by a cleaner of /tmp: others lock its successor. */
+        if (!lstat(path, &now) && now.st_dev == held.st_dev && now.st_ino == held.st_ino) {
+            *out = l;
+            return LT_OK;
+        }
+        lt_lock_release(l);
+    }
 }
 
 void lt_lock_release(struct lt_lock *l) {

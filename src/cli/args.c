@@ -71,6 +71,7 @@ static lt_status assign(const struct cli_opt *o, const char *value, const struct
         *(bool *)o->to = true;
         break;
     case CLI_TEXT:
+        if (!*value) return cli_usage(e, c, "--%s needs a value (%s), and this one is empty", o->name, o->arg);
         *(const char **)o->to = value;
         break;
     case CLI_LIST: {

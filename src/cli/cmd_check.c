@@ -28,7 +28,9 @@ static void write_text(struct lt_buf *b, const struct lt_experiment *x, const st
         snprintf(what, sizeof(what), "search, %d evaluations", t->evaluations);
         duration(b, what, t->search_s);
     }
-    duration(b, "verify and quantize", t->verify_s);
+    duration(b, "verify", t->verify_s);
+    if (x->quantize) duration(b, "quantize, at most", t->quantize_s);
+    duration(b, "final test", t->final_s);
     duration(b, "in all, about", t->total_s);
     lt_buf_printf(b, "  %-16s %14s %14s %14s\n", "attainable", "smallest", "largest", "limit");
     for (int k = 0; k < LT_N_SCORES; k++) {
@@ -60,6 +62,8 @@ static void write_json(struct lt_buf *b, const struct lt_experiment *x, const st
     lt_jw_knum(&w, "measure_s", t->measure_s);
     lt_jw_knum(&w, "search_s", t->search_s);
     lt_jw_knum(&w, "verify_s", t->verify_s);
+    lt_jw_knum(&w, "quantize_s", t->quantize_s);
+    lt_jw_knum(&w, "final_s", t->final_s);
     lt_jw_knum(&w, "total_s", t->total_s);
     lt_jw_kint(&w, "evaluations", t->evaluations);
     lt_jw_kbool(&w, "feasible", t->feasible);
@@ -101,7 +105,7 @@ lt_status cmd_check(struct cli *c, int argc, char **argv, struct lt_err *e) {
         else
             write_text(&b, x, &t, c->comm->size);
     }
-    s = cli_print(c, &b, e);
+    s = lt_comm_agree(c->comm, cli_print(c, &b, e), e);
     if (!s && !quick && !t.feasible)
         s = lt_fail(e, LT_INFEASIBLE, "%s: no architecture meets its limits: even the extreme networks are outside",
                     x->path);

@@ -56,6 +56,86 @@ static lt_status list(struct cli *c, struct lt_buf *b, struct lt_err *e) {
     return s;
 }
 
+static void json_begin(struct lt_jw *w, struct lt_buf *b, const char *type) {
+    lt_jw_init(w, b);
+    lt_jw_obj(w);
+    lt_jw_kint(w, "schema", 1);
+    lt_jw_kstr(w, "type", type);
+}
+
+static void json_end(struct lt_jw *w, struct lt_buf *b) {
+    lt_jw_obj_end(w);
+    lt_buf_puts(b, "\n");
+}
+
+static void count_all(const struct cli *c, struct lt_buf *b, const struct lt_space *sp) {
+    struct lt_buf n = LT_BUF_INIT;
+    struct lt_jw w;
+    lt_space_size_text(sp, &n);
+    if (c->json) {
+        json_begin(&w, b, "count");
+        lt_jw_kstr(&w, "space", lt_space_name(sp));
+        lt_jw_kstr(&w, "networks", n.data); /* a text: it may have more digits than a number holds */
+        lt_jw_knum(&w, "log10", lt_space_log10_size(sp));
+        json_end(&w, b);
+    } else {
+        lt_buf_printf(b, "%s\n", n.data ? n.data : "");
+    }
+    lt_buf_release(&n);
+}
+
+static lt_status cost_json(struct lt_buf *b, const struct lt_space *sp, const struct lt_arch *a, const char *what,
+                           struct lt_err *e) {
+    struct lt_graph *g = NULL;
+    struct lt_cost cost;
+    struct lt_jw w;
+    lt_status s = lt_space_expand(sp, a, &g, e);
+    if (s) return s;
+    lt_graph_cost(g, NULL, &cost);
+    json_begin(&w, b, "network");
+    lt_jw_kstr(&w, "role", what);
+    lt_jw_kstr(&w, "arch", g->name);
+    lt_jw_kint(&w, "macs", cost.macs);
+    lt_jw_kint(&w, "params", cost.params);
+    lt_jw_kint(&w, "size_bytes", cost.size_bytes);
+    lt_jw_kint(&w, "peak_act_bytes", cost.peak_act_bytes);
+    lt_jw_kint(&w, "operators", g->n_nodes);
+    json_end(&w, b);
+    lt_graph_free(g);
+    return LT_OK;
+}
+
+static lt_status show_json(struct lt_buf *b, const struct lt_space *sp, const char *arch, struct lt_err *e) {
+    struct lt_arch a;
+    struct lt_jw w;
+    lt_status s;
+    if (arch) {
+        if ((s = lt_arch_parse(sp, arch, &a, e))) return s;
+        return cost_json(b, sp, &a, "architecture", e);
+    }
+    json_begin(&w, b, "space");
+    lt_jw_kstr(&w, "space", lt_space_name(sp));
+    lt_jw_knum(&w, "log10", lt_space_log10_size(sp));
+    lt_jw_kint(&w, "classes", lt_space_classes(sp));
+    lt_jw_kint(&w, "channels", lt_space_input_channels(sp));
+    lt_jw_kint(&w, "max_resolution", lt_space_max_resolution(sp));
+    lt_jw_key(&w, "genes");
+    lt_jw_obj(&w);
+    for (int i = 0; i < lt_space_n_genes(sp); i++) {
+        const struct lt_gene *g = lt_space_gene(sp, i);
+        lt_jw_key(&w, g->name);
+        lt_jw_arr(&w);
+        for (int k = 0; k < g->n_choices; k++) lt_jw_str(&w, g->label[k]);
+        lt_jw_arr_end(&w);
+    }
+    lt_jw_obj_end(&w);
+    json_end(&w, b);
+    lt_space_largest(sp, &a);
+    if ((s = cost_json(b, sp, &a, "largest", e))) return s;
+    lt_space_smallest(sp, &a);
+    return cost_json(b, sp, &a, "smallest", e);
+}
+
 static lt_status put_cost(struct lt_buf *b, const struct lt_space *sp, const struct lt_arch *a, const char *what,
                           bool nodes, struct lt_err *e) {
     struct lt_graph *g = NULL;
@@ -135,19 +215,21 @@ lt_status cmd_space(struct cli *c, int argc, char **argv, struct lt_err *e) {
     if (s || help) return s;
     const char *verb = words.n ? words.item[0] : "";
     bool known = !strcmp(verb, "list") || !strcmp(verb, "show") || !strcmp(verb, "count") || !strcmp(verb, "sample");
-    if (!known) return cli_usage(e, c, "'%s' is not one of list, show, count, sample", verb);
+    if (!known)
+        return words.n ? cli_usage(e, c, "'%s' is not one of list, show, count, sample", verb)
+                       : cli_usage(e, c, "one of list, show, count, sample is needed");
     if (words.n != (strcmp(verb, "list") ? 2 : 1))
         return cli_usage(e, c, strcmp(verb, "list") ? "%s needs one space: a file, or a name" : "%s takes no space",
                          verb);
     if (n < 0 || n > 1000000) return cli_usage(e, c, "-n %lld is not between 0 and 1000000", (long long)n);
     if (!strcmp(verb, "list")) {
         s = list(c, &b, e);
+        if (!s && !b.len) lt_ui_say(c->ui, LT_UI_WARN, "no space is in ./spaces or " LT_PKGDATADIR "/spaces");
     } else if (!(s = lt_space_load(words.item[1], &sp, e))) {
         if (!strcmp(verb, "show")) {
-            s = show(&b, sp, arch, e);
+            s = c->json ? show_json(&b, sp, arch, e) : show(&b, sp, arch, e);
         } else if (!strcmp(verb, "count")) {
-            lt_space_size_text(sp, &b);
-            lt_buf_puts(&b, "\n");
+            count_all(c, &b, sp);
         } else {
             s = sample(c, &b, sp, n, seed);
         }

@@ -85,13 +85,13 @@ int main(int argc, char **argv) {
         asks_help = asks_help || !strcmp(argv[i], "-h") || !strcmp(argv[i], "--help");
         c.verbose = c.verbose || !strcmp(argv[i], "-v") || !strcmp(argv[i], "--verbose");
     }
+    cli_signals_init(); /* before anything starts a thread */
     lt_status s = lt_comm_open(k->distributed && !asks_help ? "auto" : "self", &argc, &argv, &c.comm, &e);
     if (s) {
         fprintf(stderr, "lathe: %s\n", e.msg);
         return lt_status_exit_code(s);
     }
     bool speaks = c.comm->rank == 0;
-    cli_signals_init();
     cli_ui_init(&ui, speaks, c.verbose);
     c.ui = &ui;
     c.command = k->name;

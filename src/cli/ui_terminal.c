@@ -7,9 +7,12 @@
 #include "lathe/stats.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* The command line is the one place with state of its own; there is one terminal. */
@@ -18,28 +21,48 @@ static struct {
     char what[64];
     double began_s, first_done, shown_s;
 } term;
-static volatile sig_atomic_t stop_signals;
+static _Atomic int stop_signals;
 
-static void on_signal(int sig) {
-    if (++stop_signals > 1) {
+/*
+ * Signals are taken by a thread of their own, never by one that computes: oneDNN's generated matrix kernels use the
+ * stack pointer as an ordinary register, so a handler that the kernel starts on the stack of such a thread would write
+ * its frame into the middle of the heap.
+ */
+static void *watch_signals(void *set) {
+    for (int sig; !sigwait(set, &sig);) {
+        if (atomic_fetch_add(&stop_signals, 1) == 0) continue;
+        sigset_t one; /* asked twice: end now, as if the signal had never been taken */
+        sigemptyset(&one);
+        sigaddset(&one, sig);
         signal(sig, SIG_DFL);
+        pthread_sigmask(SIG_UNBLOCK, &one, NULL);
         raise(sig);
     }
+    return NULL;
 }
 
 void cli_signals_init(void) {
     static const int sigs[] = {SIGINT, SIGTERM, SIGUSR1};
+    static sigset_t set; /* the thread reads it as long as the program runs */
+    pthread_t thread;
+    sigemptyset(&set);
     for (int i = 0; i < 3; i++) {
-        struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART | (sigs[i] == SIGINT ? SA_NODEFER : 0)};
-        sigemptyset(&a.sa_mask);
-        sigaction(sigs[i], &a, NULL);
+        signal(sigs[i], SIG_DFL); /* a shell without job control starts its background programs deaf to SIGINT */
+        sigaddset(&set, sigs[i]);
     }
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other */
+    if (!pthread_sigmask(SIG_BLOCK, &set, NULL)) { /* inherited by every thread from here on */
+        if (pthread_create(&thread, NULL, watch_signals, &set))
+            pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+        else
+            pthread_detach(thread);
+    }
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other, */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow */
 }
 
 static bool stop(void *arg) {
     (void)arg;
-    return stop_signals > 0;
+    return atomic_load(&stop_signals) > 0;
 }
 
 void cli_ui_clear(void) {
@@ -65,10 +88,16 @@ static void duration(char *out, size_t n, double s) {
         snprintf(out, n, "%d:%02d:%02d", (int)s / 3600, (int)s / 60 % 60, (int)s % 60);
 }
 
+/* A bar that wraps could not be drawn over again. */
+static int columns(void) {
+    struct winsize w;
+    return !ioctl(STDERR_FILENO, TIOCGWINSZ, &w) && w.ws_col > 1 ? w.ws_col : 80;
+}
+
 static void progress(void *arg, const char *what, double done, double total, const char *note) {
     enum { WIDTH = 24 };
     double now = lt_now_s(), share = total > 0 ? done / total : 0;
-    char left[32], bar[WIDTH + 1];
+    char left[32], bar[WIDTH + 1], line[256];
     (void)arg;
     if (!term.prints) return;
     bool ends = done >= total;
@@ -93,8 +122,9 @@ static void progress(void *arg, const char *what, double done, double total, con
         int full = (int)(share * WIDTH);
         for (int i = 0; i < WIDTH; i++) bar[i] = i < full ? '#' : '.';
         bar[WIDTH] = 0;
-        fprintf(stderr, "\r\033[K%s [%s] %3.0f %%, %s left%s%s", what, bar, 100 * share, left,
-                note && *note ? "; " : "", note ? note : "");
+        snprintf(line, sizeof(line), "%s [%s] %3.0f %%, %s left%s%s", what, bar, 100 * share, left,
+                 note && *note ? "; " : "", note ? note : "");
+        fprintf(stderr, "\r\033[K%.*s", columns() - 1, line);
         term.drawn = true;
     } else {
         fprintf(stderr, "lathe: %s: %.0f %%, %s left%s%s\n", what, 100 * share, left, note && *note ? "; " : "",

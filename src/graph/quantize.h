@@ -1,12 +1,18 @@
 /*
- * The int8 form of a layer's parameters, as lathe/graph.h defines it, in one place: weight scale, weight, bias. Plain
+ * The int8 form of values, as lathe/graph.h defines it, in one place: activation, weight scale, weight, bias. Plain
  * arithmetic in float and double without reassociation, so that every user gets the same integers. Rounding is the
  * default mode, half to even.
  */
 #ifndef LT_GRAPH_QUANTIZE_H
 #define LT_GRAPH_QUANTIZE_H
+#include "lathe/graph.h"
 #include <math.h>
-#include <stdint.h>
+
+/* Clamped true quotient; NaN gives the lowest value. */
+static inline int lt_act_quantize(float x, struct lt_qparam q) {
+    float lo = q.is_signed ? -128 : 0, hi = q.is_signed ? 127 : 255, v = x / q.scale;
+    return (int)rintf(v > lo ? v > hi ? hi : v : lo);
+}
 
 /*
  * scale_w of one output channel: max|w| / qmax, 1 for a channel of zeros. A channel whose weights are nothing beside

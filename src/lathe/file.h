@@ -25,6 +25,9 @@ uint64_t lt_hash64(const void *p, size_t n,
 struct lt_lock;
 lt_status lt_lock_acquire(const char *path, bool wait, struct lt_lock **out,
                           struct lt_err *e); /* LT_EUNAVAIL when !wait and held */
+/* A lock that all users of a machine share, in a place where all may write, as /tmp: waits; the file is made readable
+ * and writable for all whatever the umask, may belong to another user, and is never reached through a symbolic link. */
+lt_status lt_lock_acquire_shared(const char *path, struct lt_lock **out, struct lt_err *e);
 void lt_lock_release(struct lt_lock *l);
 #ifdef __cplusplus
 }

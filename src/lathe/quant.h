@@ -85,6 +85,8 @@ lt_status lt_quant_accuracy(struct lt_backend *b, const struct lt_graph *folded,
 lt_status lt_quantize(const struct lt_quant_job *job, const struct lt_quant_cfg *cfg, struct lt_quant_result *out,
                       struct lt_err *e);
 void lt_quant_result_release(struct lt_quant_result *r);
+/* What lt_quantize costs at most, in forward passes of one image of a network with that many layers. */
+double lt_quant_images(const struct lt_quant_cfg *cfg, int layers, int n_validation);
 #ifdef __cplusplus
 }
 #endif

@@ -4,14 +4,18 @@
  * needs no padding and f32 and int8 share one layout; the caller's input x is dense [N,C,H,W] f32 and logits are
  * [N,classes] f32.
  *
- *   lt_backend_open("auto", &b, e);                     one per thread: backends cache primitives and scratch and are
- * not thread safe lt_session_new(b, g, &(struct lt_session_opt){.kind = LT_SESSION_TRAIN, .batch = 32}, &s, e);
+ *   lt_backend_open("auto", &b, e);                     one per thread: not thread safe (caches and scratch)
+ *   lt_session_new(b, g, &(struct lt_session_opt){.kind = LT_SESSION_TRAIN, .batch = 32}, &s, e);
  *   lt_session_weights(s, w, e);
  *   lt_session_forward(s, x, n, LT_BN_BATCH, logits, e);
  *   lt_session_backward(s, dlogits, grad, e);           grad += d(loss)/d(param)
  *
  * A session computes with the calling thread only (results then depend on nothing but inputs); data parallelism is over
- * sessions. INFER sessions take a graph without BN (lt_graph_fold_bn), optionally a plan; they may use `threads` > 1.
+ * sessions. TRAIN sessions of one backend share its memory: backward must follow a forward of the same session with no
+ * other session's forward on that backend in between (otherwise it is refused with LT_EINVAL).
+ * While forward or backward runs, no signal handler may run on that thread's stack: oneDNN's generated matrix kernels use the stack pointer as an
+ * ordinary register. Block signals in threads that compute and take them in another (sigwait), or give handlers SA_ONSTACK.
+ * INFER sessions take a graph without BN (lt_graph_fold_bn), optionally a plan; they may use `threads` > 1.
  */
 #ifndef LATHE_RUNTIME_H
 #define LATHE_RUNTIME_H

@@ -116,6 +116,12 @@ out:
     return s;
 }
 
+static double images(const struct lt_quant_cfg *cfg, int n) {
+    enum { GRADIENTS = 2, PASSES = 3 }; /* a gradient costs about three forward passes */
+    (void)n;
+    return (double)GRADIENTS * PASSES * (double)cfg->probes * (double)cfg->sensitivity_images;
+}
+
 static lt_status score(const struct lt_quant_job *job, const struct lt_quant_cfg *cfg, const int *layer, int n,
                        double *out, struct lt_err *e) {
     struct lt_qimages im = {0};
@@ -134,4 +140,4 @@ static lt_status score(const struct lt_quant_job *job, const struct lt_quant_cfg
 }
 
 const struct lt_quant_metric_ops lt_quant_metric_hessian = {
-    "hessian", "Dong et al., NeurIPS 2020 (HAWQ-V2); Hutchinson 1990", score};
+    "hessian", "Dong et al., NeurIPS 2020 (HAWQ-V2); Hutchinson 1990", score, images};

@@ -25,6 +25,12 @@ static lt_status mean_loss(struct lt_session *ses, const struct lt_weights *w, c
     return s;
 }
 
+static int64_t pairs_of(const struct lt_quant_cfg *cfg) { return (cfg->probes + 7) / 8; }
+
+static double images(const struct lt_quant_cfg *cfg, int n) {
+    return (double)cfg->sensitivity_images * (1 + 2.0 * (double)pairs_of(cfg) * n);
+}
+
 static lt_status score(const struct lt_quant_job *job, const struct lt_quant_cfg *cfg, const int *layer, int n,
                        double *out, struct lt_err *e) {
     const struct lt_graph *g = job->graph;
@@ -33,7 +39,7 @@ static lt_status score(const struct lt_quant_job *job, const struct lt_quant_cfg
     struct lt_qimages im = {0};
     struct lt_weights *w = NULL;
     float *logits = NULL;
-    int64_t pairs = (cfg->probes + 7) / 8;
+    int64_t pairs = pairs_of(cfg);
     double base;
     lt_status s;
     if ((s = lt_qimages_load(job, cfg->sensitivity_images, &im, e)) || (s = lt_weights_new(g, &w, e))) goto out;
@@ -75,4 +81,5 @@ out:
     return s;
 }
 
-const struct lt_quant_metric_ops lt_quant_metric_noise = {"noise", "Schaefer et al., arXiv 2302.01382, noise", score};
+const struct lt_quant_metric_ops lt_quant_metric_noise = {"noise", "Schaefer et al., arXiv 2302.01382, noise", score,
+                                                          images};

@@ -42,4 +42,4 @@ static lt_status score(const struct lt_quant_job *job, const struct lt_quant_cfg
 }
 
 const struct lt_quant_metric_ops lt_quant_metric_qe = {"qe", "Schaefer et al., arXiv 2302.01382, quantization error",
-                                                       score};
+                                                       score, NULL};

@@ -39,6 +39,8 @@ struct lt_quant_metric_ops {
     /* Sensitivity of each of the n layers (nodes), >= 0, larger = quantized later. */
     lt_status (*score)(const struct lt_quant_job *job, const struct lt_quant_cfg *cfg, const int *layer, int n,
                        double *out, struct lt_err *e);
+    /* What that costs, in forward passes of one image; NULL: next to nothing. */
+    double (*images)(const struct lt_quant_cfg *cfg, int n);
 };
 int lt_quant_metric_count(void);
 const struct lt_quant_metric_ops *lt_quant_metric_at(int i);

@@ -234,6 +234,23 @@ out:
     return s;
 }
 
+double lt_quant_images(const struct lt_quant_cfg *cfg, int layers, int n_validation) {
+    enum { KEPT = 2 }; /* a pass whose every tensor is kept and counted costs about two */
+    double each = cfg->eval_images > 0 && cfg->eval_images < n_validation ? (double)cfg->eval_images : n_validation;
+    double evals = 1, images = (double)KEPT * (double)cfg->calib_images; /* f32, and the observers */
+    unsigned metrics = cfg->metric ? cfg->metric : 1;
+    if (layers < 1) return each;
+    if (!(cfg->formats & LT_QUANT_F32)) return images + 2 * each;
+    for (int i = 0; i < lt_quant_metric_count(); i++) {
+        const struct lt_quant_metric_ops *m = lt_quant_metric_at(i);
+        if (!(metrics >> i & 1)) continue;
+        evals += cfg->search == LT_QUANT_GREEDY ? layers : floor(log2(layers)) + 1;
+        if (m->images) images += m->images(cfg, layers);
+    }
+    if (cfg->search == LT_QUANT_BISECTION) evals += cfg->refine < layers ? (double)cfg->refine : layers;
+    return images + evals * each;
+}
+
 void lt_quant_result_release(struct lt_quant_result *r) {
     if (!r) return;
     lt_plan_free(r->plan);

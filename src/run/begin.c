@@ -99,20 +99,18 @@ static lt_status compare_begin(const struct lt_run *r, const struct lt_flat *fla
     return lt_buf_ok(&diff->text, e);
 }
 
-/* Copies the records that a changed experiment leaves valid, as text without their CRC. Rank 0. */
-static lt_status keep_records(const struct lt_run *r, const struct change *c, struct lt_buf **out, int *n_out,
-                              struct lt_err *e) {
-    int total = lt_store_count(r->store), n = 0;
-    struct lt_buf *kept = lt_calloc((size_t)total + 1, sizeof(*kept));
+/* Queues again the records that a changed experiment leaves valid. Rank 0. */
+static lt_status keep_records(const struct lt_run *r, const struct change *c, struct lt_err *e) {
+    struct lt_buf b = LT_BUF_INIT;
     struct lt_jw w;
     const char *type;
-    if (!kept) return lt_fail(e, LT_ENOMEM, "records to keep");
-    for (int i = 0; i < total; i++) {
+    lt_status s = LT_OK;
+    for (int i = 0; i < lt_store_count(r->store) && !s; i++) {
         const struct lt_json *rec = lt_store_at(r->store, i);
         if (lt_json_str(rec, "type", &type, NULL)) continue;
         bool measure = !c->measure && (!strcmp(type, "measure") || !strcmp(type, "device"));
         if (!measure && (c->train || strcmp(type, "train"))) continue;
-        lt_jw_init(&w, &kept[n]);
+        lt_jw_init(&w, &b);
         lt_jw_obj(&w);
         for (int k = 0; k < rec->n; k++) {
             if (!strcmp(rec->child[k]->key, "crc")) continue;
@@ -120,32 +118,39 @@ static lt_status keep_records(const struct lt_run *r, const struct change *c, st
             lt_json_copy(&w, rec->child[k]);
         }
         lt_jw_obj_end(&w);
-        n++;
+        s = lt_store_add(r->store, &b, e);
     }
-    *out = kept;
-    *n_out = n;
-    return LT_OK;
+    lt_buf_release(&b);
+    return s;
 }
 
 /* --force: the other run is moved aside; what it measured and trained is taken over where that is still right. */
 static lt_status restart(struct lt_run *r, const struct lt_flat *flat, const struct change *c, struct lt_err *e) {
-    struct lt_buf *kept = NULL;
-    int n = 0;
-    lt_status s = r->comm->rank == 0 ? keep_records(r, c, &kept, &n, e) : LT_OK;
-    if ((s = lt_comm_agree(r->comm, s, e))) return s;
-    if ((s = lt_store_restart(r->store, !c->train, e))) goto out;
-    if (r->comm->rank == 0) {
-        s = write_begin(r, flat, e);
-        for (int i = 0; i < n && !s; i++) s = lt_store_add(r->store, &kept[i], e);
-    }
-    if ((s = lt_store_commit(r->store, s, e))) goto out;
+    lt_status s = LT_OK;
+    if (r->comm->rank == 0 && !(s = write_begin(r, flat, e))) s = keep_records(r, c, e);
+    if ((s = lt_comm_agree(r->comm, s, e)) || (s = lt_store_restart(r->store, !c->train, e))) return s;
     lt_ui_say(r->ui, LT_UI_WARN, "%s: the other run there was moved aside%s%s%s", lt_store_dir(r->store),
               c->measure && c->train ? "" : "; taken over from it:", c->measure ? "" : " measurements",
               c->train ? "" : " training");
-out:
-    for (int i = 0; i < n; i++) lt_buf_release(&kept[i]);
-    lt_free(kept);
-    return s;
+    return LT_OK;
+}
+
+/* The experiment may be the same and the machine another one: measurements made there say nothing about this one. */
+static lt_status compare_device(const struct lt_run *r, struct change *diff, struct lt_err *e) {
+    const struct lt_json *rec = lt_store_find(r->store, "device", NULL);
+    struct lt_device *d = NULL;
+    const char *was;
+    char now[24] = "";
+    bool other = false;
+    lt_status s = LT_OK;
+    if (!rec || diff->measure) return LT_OK;
+    if ((s = lt_json_str(rec, "hash", &was, e))) return s;
+    if (r->comm->rank == 0 && !(s = lt_device_open(r->x->device, &d, e))) hex(now, lt_device_hash(d));
+    lt_device_close(d);
+    if ((s = lt_comm_agree(r->comm, s, e))) return s;
+    if ((s = lt_comm_or(r->comm, *now && strcmp(was, now), &other, e))) return s;
+    if (other) differs(diff, "device.hash", was, *now ? now : "another");
+    return lt_buf_ok(&diff->text, e);
 }
 
 /* A new journal gets its first record; an old one must be of this experiment. */
@@ -156,6 +161,7 @@ lt_status lt_run_begin(struct lt_run *r, bool force, struct lt_err *e) {
     if ((s = lt_comm_agree(r->comm, s, e))) goto out;
     if (lt_store_count(r->store)) {
         if ((s = lt_comm_agree(r->comm, compare_begin(r, &flat, &diff, e), e))) goto out;
+        if (force && (s = compare_device(r, &diff, e))) goto out;
         if (diff.text.len && !force) {
             s = lt_fail(e, LT_EINVAL,
                         "%s holds another run: %.700s. Choose another folder (-o), or --force to move it aside and "

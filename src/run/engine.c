@@ -142,7 +142,9 @@ lt_status lt_engine_run(const struct lt_engine_job *j, int *asked, struct lt_err
 out:
     if (!s) {
         *asked = told;
-        lt_ui_progress(j->ui, "search", told, told, "done");
+        char note[64] = "";
+        if (isfinite(best)) snprintf(note, sizeof(note), "best accuracy %.2f %%", 100 * best);
+        lt_ui_progress(j->ui, "search", told, told, note);
         if (replayed) lt_ui_say(j->ui, LT_UI_DEBUG, "%d of %d evaluations came from the journal", replayed, told);
     }
     for (int i = 0; i < cap && b.text; i++) lt_free(b.text[i]);

@@ -1,10 +1,11 @@
 /*
  * Room: run. What a run will take: a probe of the real training step (all its shards, all its ranks, a small part of an
- * epoch), the two extreme networks measured on the device, and one evaluation of the kind that the search makes. Writes
- * nothing.
+ * epoch), the two extreme networks measured on the device, and a few evaluations of the kind that the search makes,
+ * from which follows what quantization and the final test cost, for they too run networks over images. Writes nothing.
  */
 #include "run/run.h"
 #include "run/stages.h"
+#include "lathe/cost.h"
 #include "lathe/mem.h"
 #include "lathe/stats.h"
 
@@ -65,32 +66,81 @@ static lt_status probe_device(struct lt_run *r, struct lt_estimate *out, struct 
         lt_graph_free(g);
     }
     out->measure_s = wall / 2 * (double)r->x->predict.samples;
-    out->verify_s = wall / 2 * (double)(r->x->verify.candidates + 2);
+    out->verify_s = wall / 2 * (double)r->x->verify.candidates;
+    /* the quantized network as a whole, and its layers in both precisions */
+    out->quantize_s = r->x->quantize ? wall / 2 * 3 : 0;
     return s;
 }
 
-/* A few evaluations of random architectures, after one that is not counted: it sets up what the backend keeps. */
+/* What the probed evaluations say of a network of middling size. */
+struct middling {
+    double image_s; /* a forward pass of one image */
+    double macs;    /* of it and of ... */
+    int layers;     /* ... convolutions and linear layers, on average */
+};
+
+static lt_status size_up(const struct lt_run *r, const struct lt_arch *a, int counted, struct middling *out,
+                         struct lt_err *e) {
+    double macs = 0;
+    int layers = 0;
+    for (int i = 0; i < counted; i++) {
+        struct lt_graph *g = NULL;
+        struct lt_cost c;
+        lt_status s;
+        if ((s = lt_space_expand(r->x->space, &a[i], &g, e))) return s;
+        lt_graph_cost(g, NULL, &c);
+        macs += (double)c.macs;
+        for (int k = 0; k < g->n_nodes; k++) layers += g->node[k].op == LT_OP_CONV || g->node[k].op == LT_OP_LINEAR;
+        lt_graph_free(g);
+    }
+    out->macs = macs / counted;
+    out->layers = (layers + counted - 1) / counted;
+    return LT_OK;
+}
+
+/* The final table: four networks over the test part, which nobody may look at before: 10,000 images, as Fashion-MNIST
+ * and CIFAR-10 have them, unless the experiment limits it. A network costs what its multiply-adds are. */
+static double final_s(const struct lt_run *r, const struct lt_estimate *est, const struct middling *mid) {
+    double test = 1e4, val = fmin(lt_data_validation(r->data)->n, (double)r->x->train.eval_images), longest, sum;
+    if (r->x->data.limit > 0) test = fmin(test, (double)r->x->data.limit);
+    double row = (test + val + (double)r->x->train.calib_images) * mid->image_s;
+    longest = row * fmax(1, est->largest.v[LT_SCORE_MACS] / mid->macs);
+    sum = longest + row * (est->smallest.v[LT_SCORE_MACS] / mid->macs + (r->x->quantize ? 2 : 1));
+    return fmax(longest, sum / r->comm->size);
+}
+
+/* A few evaluations of random architectures, after one that is not counted: it sets up what the backend keeps. Every
+ * other time that networks spend on images follows from theirs. */
 static lt_status probe_search(struct lt_run *r, struct lt_estimate *out, struct lt_err *e) {
     enum { COUNTED = 3 };
     struct lt_searcher *searcher = NULL;
     struct lt_search_env env = {.space = r->x->space, .goal = &out->goal, .seed = r->x->seed};
-    struct lt_arch a;
+    struct middling mid;
+    struct lt_arch a[COUNTED + 1];
     double accuracy, t = 0;
     lt_status s = LT_OK;
     for (int i = 0; i <= COUNTED && !s; i++) {
         struct lt_rng rng;
         lt_rng_at(&rng, r->x->seed, LT_RNG_SAMPLE, 1, (uint64_t)i);
-        lt_space_sample(r->x->space, &rng, &a);
+        lt_space_sample(r->x->space, &rng, &a[i]);
         if (i == 1) t = lt_now_s();
-        s = lt_supernet_evaluate(r->supernet, r->backend, &a, lt_data_train(r->data), lt_data_validation(r->data),
+        s = lt_supernet_evaluate(r->supernet, r->backend, &a[i], lt_data_train(r->data), lt_data_validation(r->data),
                                  (int)r->x->train.calib_images, (int)r->x->train.eval_images, r->x->seed, &accuracy, e);
     }
     double each = (lt_now_s() - t) / COUNTED;
+    if (!s) s = size_up(r, a + 1, COUNTED, &mid, e);
     if (!s && !(s = lt_searcher_open(r->x->search, &env, &searcher, e)))
         out->evaluations = lt_searcher_budget(searcher);
     lt_searcher_close(searcher);
     out->search_s = each * out->evaluations / r->comm->size;
-    return s;
+    if (s) return s;
+    int n_val = lt_data_validation(r->data)->n;
+    double calib = (double)r->x->train.calib_images, shown = fmin(n_val, (double)r->x->train.eval_images);
+    mid.image_s = each / fmax(1, calib + shown);
+    if (r->x->quantize)
+        out->quantize_s += mid.image_s * (calib + lt_quant_images(&r->x->quant, mid.layers, n_val));
+    out->final_s = final_s(r, out, &mid);
+    return LT_OK;
 }
 
 lt_status lt_run_estimate(const struct lt_experiment *x, struct lt_comm *comm, const struct lt_ui *ui,
@@ -106,7 +156,7 @@ lt_status lt_run_estimate(const struct lt_experiment *x, struct lt_comm *comm, c
     lt_experiment_goal(x, &est.largest, &est.goal);
     if (comm->rank == 0) s = probe_search(&r, &est, e);
     if ((s = lt_comm_agree(comm, s, e))) goto out;
-    est.total_s = est.train_s + est.measure_s + est.search_s + est.verify_s;
+    est.total_s = est.train_s + est.measure_s + est.search_s + est.verify_s + est.quantize_s + est.final_s;
     est.feasible = true;
     for (int i = 0; i < est.goal.n_constraints; i++) {
         const struct lt_constraint *c = &est.goal.constraint[i];

@@ -1,5 +1,6 @@
 /* Room: run. Reads and checks an experiment; see experiment.h. */
 #include "run/experiment.h"
+#include "base/yaml_text.h"
 #include "run/yaml_edit.h"
 #include "lathe/device.h"
 #include "lathe/file.h"
@@ -7,6 +8,7 @@
 #include "lathe/predictor.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,7 +126,7 @@ static lt_status read_space(struct lt_experiment *x, struct lt_err *e) {
     if ((s = lt_yaml_expect(n, LT_YAML_MAP, e)) || (s = lt_yaml_known(n, known, e))) return s;
     file = lt_yaml_get(n, "file");
     name = lt_yaml_get(n, "name");
-    if (!file == !name) return lt_yaml_fail(e, n, "space: needs one of 'file' and 'name'");
+    if (!file == !name) return lt_yaml_fail(e, n, "needs one of 'file' and 'name'");
     if ((s = lt_yaml_expect(file ? file : name, LT_YAML_SCALAR, e))) return s;
     if (file)
         s = lt_experiment_find(x->path, file->text, file, &x->space_path, e);
@@ -232,7 +234,7 @@ static lt_status read_plugin(struct lt_experiment *x, const struct kind *k, cons
     if (!n && (s = lt_yaml_edit_parse(x->doc, k->section, first.data, &n, e))) goto out;
     if ((s = lt_yaml_expect(n, LT_YAML_MAP, e))) goto out;
     if (!(name = lt_yaml_get(n, "name"))) {
-        s = lt_yaml_fail(e, n, "%s: needs a name, as in '%s'", k->section, first.data);
+        s = lt_yaml_fail(e, n, "needs a name, as in '%s'", first.data);
         goto out;
     }
     if ((s = lt_yaml_expect(name, LT_YAML_SCALAR, e))) goto out;
@@ -331,7 +333,7 @@ static lt_status read_objectives(struct lt_experiment *x, struct lt_buf *resolve
         return LT_OK;
     }
     if ((s = lt_yaml_expect(n, LT_YAML_MAP, e))) return s;
-    if (!n->n) return lt_yaml_fail(e, n, "objectives: at least one, as in '{accuracy: maximize}'");
+    if (!n->n) return lt_yaml_fail(e, n, "at least one, as in '{accuracy: maximize}'");
     lt_buf_puts(resolved, "objectives: {");
     for (int i = 0; i < n->n; i++) {
         const struct lt_yaml *c = n->child[i];
@@ -342,7 +344,7 @@ static lt_status read_objectives(struct lt_experiment *x, struct lt_buf *resolve
         else if (!strcmp(c->text, "minimize"))
             o.maximize = false;
         else
-            return lt_yaml_fail(e, c, "%s: '%s' is not one of maximize, minimize", c->key, c->text);
+            return lt_yaml_fail(e, c, "'%s' is not one of maximize, minimize", c->text);
         x->goal.objective[x->goal.n_objectives++] = o;
         lt_buf_printf(resolved, "%s%s: %s", i ? ", " : "", c->key, c->text);
     }
@@ -395,7 +397,12 @@ static lt_status read_bound(const struct lt_yaml *n, enum lt_score score, struct
 static void put_bound(struct lt_buf *b, const char *key, const struct lt_bound *v, enum lt_score score, bool comma) {
     if (!v->set) return;
     const char *unit = score == LT_SCORE_LATENCY_MS ? " ms" : score == LT_SCORE_SIZE_KB ? " kB" : "";
-    lt_buf_printf(b, "%s%s: %.17g%s", comma ? ", " : "", key, v->value, v->of_largest ? " largest" : unit);
+    char text[40]; /* the shortest that reads back equal, for it is shown to people */
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, v->value);
+        if (strtod(text, NULL) == v->value) break;
+    }
+    lt_buf_printf(b, "%s%s: %s%s", comma ? ", " : "", key, text, v->of_largest ? " largest" : unit);
 }
 
 static lt_status read_constraints(struct lt_experiment *x, struct lt_buf *resolved, struct lt_err *e) {
@@ -412,14 +419,14 @@ static lt_status read_constraints(struct lt_experiment *x, struct lt_buf *resolv
             return s;
         lo = lt_yaml_get(c, "min");
         hi = lt_yaml_get(c, "max");
-        if (!lo && !hi) return lt_yaml_fail(e, c, "%s: needs 'min' or 'max'", c->key);
+        if (!lo && !hi) return lt_yaml_fail(e, c, "needs 'min' or 'max'");
         if (lo && (s = read_bound(lo, l.score, &l.min, e))) return s;
         if (hi && (s = read_bound(hi, l.score, &l.max, e))) return s;
         if (lo && hi && l.min.of_largest == l.max.of_largest && l.min.value > l.max.value)
-            return lt_yaml_fail(e, c, "%s: min %g is above max %g", c->key, l.min.value, l.max.value);
+            return lt_yaml_fail(e, c, "min %g is above max %g", l.min.value, l.max.value);
         if (l.score == LT_SCORE_ACCURACY && (l.min.of_largest || l.max.of_largest))
             return lt_yaml_fail(
-                e, c, "accuracy: limits are absolute (the largest network is not evaluated before the search)");
+                e, c, "limits are absolute (the largest network is not evaluated before the search)");
         x->limit[x->n_limits++] = l;
         lt_buf_printf(resolved, "%s%s: {", i ? ", " : "", c->key);
         put_bound(resolved, "min", &l.min, l.score, false);
@@ -444,6 +451,19 @@ static lt_status read_table(struct lt_experiment *x, const char *key, const stru
     s = lt_buf_ok(&flow, e);
     lt_buf_release(&flow);
     return s;
+}
+
+/* The trainer says the same; here it is said before anything has been measured, and with its place. */
+static lt_status check_batch(const struct lt_experiment *x, struct lt_err *e) {
+    const struct lt_yaml *n = section(x, "supernet"), *at = n;
+    int64_t shards = x->train.shards, batch = x->train.batch;
+    if (n && lt_yaml_get(n, "batch")) at = lt_yaml_get(n, "batch");
+    if (n && lt_yaml_get(n, "shards")) at = lt_yaml_get(n, "shards");
+    if (shards & (shards - 1)) return lt_yaml_fail(e, at, "%lld is not a power of two", (long long)shards);
+    if (batch % shards || batch / shards < 2)
+        return lt_yaml_fail(e, at, "a batch of %lld images does not divide into %lld shards of at least 2 each",
+                            (long long)batch, (long long)shards);
+    return LT_OK;
 }
 
 /* `precisions` says what the device may be asked to run; a device that has such an option reads it itself. */
@@ -474,20 +494,22 @@ static lt_status read_top(struct lt_experiment *x, struct lt_buf *resolved, stru
     if (!(n = lt_yaml_get(root, "schema"))) return lt_yaml_fail(e, root, "schema: is required and must be 1");
     int64_t schema;
     if ((s = lt_yaml_int(n, 0, INT32_MAX, &schema, e))) return s;
-    if (schema != 1) return lt_yaml_fail(e, n, "schema: version %lld; this lathe reads version 1", (long long)schema);
+    if (schema != 1) return lt_yaml_fail(e, n, "version %lld; this lathe reads version 1", (long long)schema);
     if ((n = lt_yaml_get(root, "seed")) && (s = lt_yaml_int(n, 0, INT64_MAX, &v, e))) return s;
     x->seed = (uint64_t)v;
     if ((n = lt_yaml_get(root, "name"))) {
         if ((s = lt_yaml_expect(n, LT_YAML_SCALAR, e))) return s;
         if (!n->text[0] || n->text[0] == '.' ||
             strspn(n->text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(n->text))
-            return lt_yaml_fail(e, n, "name: '%s' names a folder: letters, digits, '.', '_' and '-'", n->text);
+            return lt_yaml_fail(e, n, "'%s' names a folder: letters, digits, '.', '_' and '-'", n->text);
         x->name = lt_strdup(n->text);
     } else {
         x->name = default_name(x->path);
     }
     if (!x->name) return lt_fail(e, LT_ENOMEM, "%s", x->path);
-    lt_buf_printf(resolved, "schema: 1\nname: %s\nseed: %llu\n", x->name, (unsigned long long)x->seed);
+    lt_buf_puts(resolved, "schema: 1\nname: ");
+    lt_yaml_scalar(resolved, x->name, false);
+    lt_buf_printf(resolved, "\nseed: %llu\n", (unsigned long long)x->seed);
     return LT_OK;
 }
 
@@ -508,14 +530,16 @@ lt_status lt_experiment_load(const char *path, const char *const *set, int n_set
         if ((s = lt_yaml_edit_set(x->doc, set[i], e))) goto out;
     if ((s = read_top(x, &text, e))) goto out;
     if ((s = read_space(x, e))) goto out;
-    lt_buf_printf(&text, "space: {file: \"%s\"}\n", x->space_path);
+    lt_buf_puts(&text, "space: {file: ");
+    lt_yaml_scalar(&text, x->space_path, true);
+    lt_buf_puts(&text, "}\n");
     if ((s = read_data(x, e))) goto out;
     struct lt_buf flow = LT_BUF_INIT;
     lt_opts_emit(lt_data_opts, &x->data, &flow);
     trim(&flow);
     put_section(&text, "data", NULL, NULL, flow.data);
     lt_buf_release(&flow);
-    if ((s = read_table(x, "supernet", lt_train_opts, &x->train, &text, e))) goto out;
+    if ((s = read_table(x, "supernet", lt_train_opts, &x->train, &text, e)) || (s = check_batch(x, e))) goto out;
     const struct lt_yaml *dev = section(x, "device"), *dev_name = dev ? lt_yaml_get(dev, "name") : NULL;
     const struct lt_device_ops *dops = lt_device_ops_find(dev_name && dev_name->text ? dev_name->text : "host");
     bool theirs = dops && has_key(dops->opts, "precisions");

@@ -12,3 +12,5 @@ src/run/report_page.inc: src/run/report_page.html
 BUILT_SOURCES += src/run/report_page.inc
 CLEANFILES += src/run/report_page.inc
 EXTRA_DIST += src/run/report_page.html
+# BUILT_SOURCES serves "make all" and "make check" only; this serves "make lathe" as well.
+src/run/report.$(OBJEXT): src/run/report_page.inc

@@ -34,7 +34,7 @@ void lt_json_copy(struct lt_jw *w, const struct lt_json *j);
 /* What a run will take, found without running it; collective, but only rank 0 measures. */
 struct lt_estimate {
     double images_per_s; /* of one sandwich step, counted once per image of the batch */
-    double train_s, measure_s, search_s, verify_s, total_s;
+    double train_s, measure_s, search_s, verify_s, quantize_s, final_s, total_s;
     int evaluations;                    /* 0: the searcher does not say */
     struct lt_scores smallest, largest; /* latency as measured now */
     struct lt_goal goal;

@@ -71,7 +71,6 @@ static lt_status write_bundle(struct lt_run *r, const char *dir, struct lt_err *
     lt_status s = lt_run_chosen(r, &a, &text, e);
     if (!s) s = lt_run_subnet(r, &a, &g, &w, e);
     if (!s) s = lt_run_deployed_plan(r, g, &plan, e);
-    if (!s) s = lt_run_device(r, e);
     if (s) goto out;
     res = lt_space_resolution(r->x->space, &a);
     if ((s = sample_logits(r, g, w, plan, res, &x, &logits, &n, e))) goto out;
@@ -137,7 +136,9 @@ static lt_status deploy(struct lt_run *r, struct lt_err *e) {
     double diff = NAN, agree = NAN;
     bool verified = false;
     char *dir = lt_store_path(r->store, "deploy");
-    lt_status s = dir ? write_bundle(r, dir, e) : lt_fail(e, LT_ENOMEM, "deployment");
+    lt_status s = dir ? lt_run_device(r, e) : lt_fail(e, LT_ENOMEM, "deployment");
+    if (s) goto out;
+    s = write_bundle(r, dir, e);
     if (s == LT_EUNAVAIL) { /* no ONNX in this build: the run is still a result */
         lt_ui_say(r->ui, LT_UI_WARN, "nothing is exported: %s", e ? e->msg : "not available in this build");
         snprintf(why.msg, sizeof(why.msg), "%s", e ? e->msg : "");
@@ -169,6 +170,7 @@ static lt_status deploy(struct lt_run *r, struct lt_err *e) {
         lt_record_end(&w);
         s = lt_store_add(r->store, &b, e);
     }
+out:
     lt_buf_release(&b);
     lt_free(dir);
     return s;

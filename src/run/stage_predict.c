@@ -8,6 +8,7 @@
 #include "lathe/stats.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { ATTAIN_SAMPLES = 1000 };
@@ -156,8 +157,11 @@ static lt_status check_attainable(const struct lt_run *r, const struct attain *t
         const struct lt_constraint *c = &r->goal.constraint[i];
         const char *name = lt_score_name(c->score);
         if (t->min[c->score] > t->max[c->score]) continue; /* not known before the search: accuracy */
-        lt_ui_say(r->ui, LT_UI_INFO, "%s: attainable from %.4g to %.4g, wanted %s%.4g", name, t->min[c->score],
-                  t->max[c->score], isfinite(c->max) ? "at most " : "at least ", isfinite(c->max) ? c->max : c->min);
+        char floor[40] = "", ceiling[40] = "";
+        if (isfinite(c->min)) snprintf(floor, sizeof(floor), " at least %.4g", c->min);
+        if (isfinite(c->max)) snprintf(ceiling, sizeof(ceiling), " at most %.4g", c->max);
+        lt_ui_say(r->ui, LT_UI_INFO, "%s: attainable from %.4g to %.4g, wanted%s%s%s", name, t->min[c->score],
+                  t->max[c->score], floor, *floor && *ceiling ? " and" : "", ceiling);
         bool above = t->min[c->score] > c->max, below = t->max[c->score] < c->min;
         if (!above && !below) continue;
         if (!(text = lt_run_arch_text(r->x->space, &t->nearest_arch))) return lt_fail(e, LT_ENOMEM, "architecture");
@@ -204,9 +208,14 @@ lt_status lt_stage_predict(struct lt_run *r, struct lt_err *e) {
                                      m.holdout_s, e);
     if (!s) s = find_largest(r, &m, e);
     if ((s = lt_comm_agree(r->comm, s, e))) goto out;
-    lt_ui_say(r->ui, LT_UI_INFO,
-              "predictor '%s' from %d measurements; on %d held-out ones: Spearman %.3f, error %.2f %%",
-              lt_predictor_name(r->predictor), m.n, pe.n_holdout, pe.spearman, 100 * pe.mape);
+    if (pe.n_holdout > 0)
+        lt_ui_say(r->ui, LT_UI_INFO,
+                  "predictor '%s' from %d measurements; on %d held-out ones: Spearman %.3f, error %.2f %%",
+                  lt_predictor_name(r->predictor), m.n, pe.n_holdout, pe.spearman, 100 * pe.mape);
+    else
+        lt_ui_say(r->ui, LT_UI_WARN,
+                  "predictor '%s' from %d measurements, too few to hold any out: its error is not known",
+                  lt_predictor_name(r->predictor), m.n);
     if (!lt_store_find(r->store, "predict", NULL)) {
         write_predict(&b, r, &m, &pe);
         if (r->comm->rank == 0) s = lt_store_add(r->store, &b, e);

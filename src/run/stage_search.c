@@ -6,7 +6,7 @@
 #include "run/stages.h"
 #include "lathe/mem.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <string.h>
 
 static lt_status cheap(void *arg, const struct lt_arch *a, int n, struct lt_scores *out, struct lt_err *e) {
@@ -25,6 +25,37 @@ static lt_status evaluate(void *arg, const struct lt_arch *a, struct lt_scores *
     out->v[LT_SCORE_ACCURACY] = accuracy;
     out->have[LT_SCORE_ACCURACY] = true;
     return LT_OK;
+}
+
+/* Nothing evaluated meets the limits: which one binds at the point that is nearest to all of them. */
+static lt_status infeasible(const struct lt_run *r, const struct lt_candidate *c, int n, struct lt_err *e) {
+    struct lt_buf limits = LT_BUF_INIT, has = LT_BUF_INIT;
+    int near = -1, binding = -1;
+    double least = INFINITY;
+    for (int i = 0; i < n; i++) {
+        int worst;
+        double v = lt_goal_violation(&r->goal, &c[i].scores, &worst);
+        if (c[i].scores.status || !(v < least)) continue;
+        least = v;
+        near = i;
+        binding = worst;
+    }
+    lt_goal_text(&r->goal, &limits);
+    const char *wanted = limits.data ? limits.data : "the limits";
+    lt_status s = LT_INFEASIBLE;
+    if (near < 0 || binding < 0) {
+        lt_fail(e, s, "none of %d evaluated architectures meets %s", n, wanted);
+    } else {
+        for (int k = 0; k < LT_N_SCORES; k++)
+            if (c[near].scores.have[k])
+                lt_buf_printf(&has, "%s%s %.4g", has.len ? ", " : "", lt_score_name((enum lt_score)k),
+                              c[near].scores.v[k]);
+        lt_fail(e, s, "none of %d evaluated architectures meets %s; nearest: %s with %s; the binding constraint: %s", n,
+                wanted, c[near].text, has.data ? has.data : "", lt_score_name(r->goal.constraint[binding].score));
+    }
+    lt_buf_release(&has);
+    lt_buf_release(&limits);
+    return s;
 }
 
 static lt_status write_search(struct lt_run *r, int asked, struct lt_buf *b, struct lt_err *e) {
@@ -46,11 +77,7 @@ static lt_status write_search(struct lt_run *r, int asked, struct lt_buf *b, str
     lt_front_goal(&r->goal, &goal);
     n_front = lt_pareto_front(&goal, sc, n, front);
     if (!n_front) {
-        struct lt_buf text = LT_BUF_INIT;
-        lt_goal_text(&r->goal, &text);
-        s = lt_fail(e, LT_INFEASIBLE, "none of %d evaluated architectures meets %s", n,
-                    text.data ? text.data : "the limits");
-        lt_buf_release(&text);
+        s = infeasible(r, c, n, e);
         goto out;
     }
     lt_record_begin(&w, b, "search", NULL);

@@ -310,22 +310,25 @@ lt_status lt_store_add(struct lt_store *st, struct lt_buf *b, struct lt_err *e) 
     return s;
 }
 
-/* Rank 0: every queued line with one write, then one fsync. A line that could not be written whole is taken back. */
+/* Rank 0: each queued line with one write, then one fsync. A line that could not be written whole is taken back. */
 static lt_status append(struct lt_store *st, struct lt_err *e) {
     const char *p = st->queue.data, *end = p + st->queue.len;
     while (p < end) {
         const char *nl = memchr(p, '\n', (size_t)(end - p));
         size_t n = (size_t)(nl - p) + 1;
         off_t before = lseek(st->fd, 0, SEEK_END);
-        ssize_t k;
-        do k = write(st->fd, p, n);
-        while (k < 0 && errno == EINTR);
-        if (k != (ssize_t)n) {
-            int why = k < 0 ? errno : ENOSPC;
-            lt_status s = lt_fail(e, LT_EIO, "%s: write: %s", st->path, strerror(why));
-            if (k > 0 && before >= 0 && ftruncate(st->fd, before))
-                s = lt_fail(e, LT_EIO, "%s: write: %s; truncate: %s", st->path, strerror(why), strerror(errno));
-            return s;
+        for (size_t done = 0; done < n;) { /* a short write goes on, to learn why it was short */
+            ssize_t k = write(st->fd, p + done, n - done);
+            if (k < 0 && errno == EINTR) continue;
+            if (k <= 0) {
+                int why = k < 0 ? errno : ENOSPC;
+                lt_status s = lt_fail(e, LT_EIO, "%s: write: %s; what is recorded so far is kept", st->path,
+                                      strerror(why));
+                if (done && before >= 0 && ftruncate(st->fd, before))
+                    s = lt_fail(e, LT_EIO, "%s: write: %s; truncate: %s", st->path, strerror(why), strerror(errno));
+                return s;
+            }
+            done += (size_t)k;
         }
         p += n;
     }
@@ -347,11 +350,13 @@ lt_status lt_store_commit(struct lt_store *st, lt_status mine, struct lt_err *e)
     return s;
 }
 
+/* The journal comes last, and is replaced whole: until then it says whose run this is, and the same command does this
+ * again. */
 static lt_status move_aside(struct lt_store *st, bool keep_weights, struct lt_err *e) {
-    static const char *const what[] = {"evaluations.jsonl", "deploy",          "summary.json",
-                                       "report.html",       "experiment.yaml", "weights"};
-    const size_t n_what = sizeof(what) / sizeof(what[0]) - keep_weights;
-    char *to = NULL;
+    static const char *const what[] = {"weights", "deploy", "summary.json", "report.html", "experiment.yaml"};
+    const size_t n_what = sizeof(what) / sizeof(what[0]);
+    struct lt_buf text = LT_BUF_INIT;
+    char *to = NULL, *copy = NULL;
     lt_status s = LT_OK;
     for (int n = 1; n < 10000; n++) {
         lt_free(to);
@@ -359,7 +364,7 @@ static lt_status move_aside(struct lt_store *st, bool keep_weights, struct lt_er
         if (!lt_path_exists(to)) break;
     }
     s = lt_mkdirs(to, e);
-    for (size_t i = 0; !s && i < n_what; i++) {
+    for (size_t i = keep_weights; !s && i < n_what; i++) {
         char *a = lt_path_join(st->dir, what[i]), *b = lt_path_join(to, what[i]);
         if (!a || !b)
             s = lt_fail(e, LT_ENOMEM, "%s", st->dir);
@@ -368,10 +373,16 @@ static lt_status move_aside(struct lt_store *st, bool keep_weights, struct lt_er
         lt_free(a);
         lt_free(b);
     }
+    if (!s && !(copy = lt_path_join(to, journal_name))) s = lt_fail(e, LT_ENOMEM, "%s", st->dir);
+    if (!s) s = lt_file_read(st->path, max_journal, &text, e);
+    if (!s) s = lt_file_write_atomic(copy, text.data, text.len, e);
+    if (!s) s = lt_file_write_atomic(st->path, st->queue.len ? st->queue.data : "", st->queue.len, e);
+    lt_buf_release(&text);
+    lt_free(copy);
     lt_free(to);
     if (s) return s;
     close(st->fd);
-    st->fd = open(st->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    st->fd = open(st->path, O_WRONLY | O_APPEND | O_CLOEXEC);
     return st->fd < 0 ? lt_fail(e, LT_EIO, "%s: open: %s", st->path, strerror(errno)) : LT_OK;
 }
 
@@ -380,5 +391,8 @@ lt_status lt_store_restart(struct lt_store *st, bool keep_weights, struct lt_err
     if (st->comm->rank == 0) s = move_aside(st, keep_weights, e);
     s = lt_comm_agree(st->comm, s, e);
     if (!s) forget(st);
+    if (!s) s = share(st->comm, &st->queue, e);
+    if (!s) s = lt_comm_agree(st->comm, index_all(st, st->queue.data, st->queue.len, e), e);
+    lt_buf_clear(&st->queue);
     return s;
 }

@@ -32,7 +32,8 @@ void lt_record_end(struct lt_jw *w);
 lt_status lt_store_add(struct lt_store *st, struct lt_buf *b, struct lt_err *e);
 /* Collective. mine != LT_OK on any rank: nothing is written and all return the agreed status. */
 lt_status lt_store_commit(struct lt_store *st, lt_status mine, struct lt_err *e);
-/* Collective. Moves the journal and what was made from it to old-N/ (weights too unless kept) and starts empty. */
+/* Collective. Moves the journal and what was made from it to old-N/ (weights too unless kept); what rank 0 has queued
+ * is the new journal. */
 lt_status lt_store_restart(struct lt_store *st, bool keep_weights, struct lt_err *e);
 
 /* Reads a journal without a lock: for reports and tests. Torn last line: *torn (NULL ok) and dropped. */

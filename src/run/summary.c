@@ -209,7 +209,10 @@ static void put_texts(struct lt_jw *w, const struct lt_run *r) {
     lt_jw_kstr(w, "constraints_text", b.data);
     lt_jw_knum(w, "latency_limit_ms", limit);
     lt_buf_clear(&b);
-    if (p)
+    if (p && lt_json_num_or(p, "n_holdout", 0) < 1)
+        lt_buf_printf(&b, "predictor '%s': fitted from %d measurements, none held out: its error is not known",
+                      text_of(p, "predictor"), (int)lt_json_num_or(p, "n_train", 0));
+    else if (p)
         lt_buf_printf(&b, "predictor '%s': fitted from %d measurements; %d held out: Spearman %.3f, mean error %.2f %%",
                       text_of(p, "predictor"), (int)lt_json_num_or(p, "n_train", 0),
                       (int)lt_json_num_or(p, "n_holdout", 0), lt_json_num_or(p, "spearman", NAN),

@@ -106,6 +106,8 @@ lt_status lt_yaml_edit_set(struct lt_yaml_edit *d, const char *assignment, struc
     const struct lt_yaml *value;
     lt_status s;
     if (!eq || eq == assignment) return lt_fail(e, LT_EINVAL, "--set %s: expected section.key=value", assignment);
+    if (!eq[1 + strspn(eq + 1, " \t")])
+        return lt_fail(e, LT_EINVAL, "--set %s: a value is missing after '='", assignment);
     size_t len = (size_t)(eq - assignment);
     char *path = lt_arena_alloc(d->arena, len + 1), *name = lt_arena_alloc(d->arena, len + 8);
     if (!path || !name) return lt_fail(e, LT_ENOMEM, "--set");

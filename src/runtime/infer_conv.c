@@ -155,7 +155,7 @@ static int plain_run(struct lt_iconv *c) {
                     if (s->dst == LT_F32)
                         df[k] = v;
                     else
-                        dq[k] = lt_iquantize(v, s->out_q);
+                        dq[k] = (uint8_t)(lt_act_quantize(v, s->out_q) + lt_iq_zp(s->out_q));
                 }
     return 0;
 }

@@ -13,7 +13,6 @@
 #include "lathe/graph.h"
 #include "lathe/infer_profile.h"
 #include "runtime/kernels/kernels.h"
-#include <math.h>
 
 struct lt_iunit {
     int node, last;         /* anchor, and the last node fused in */
@@ -130,9 +129,4 @@ void lt_iel_softmax(const struct lt_iel *t); /* over c*h*w */
 
 float lt_iact(enum lt_act a, float x); /* plain */
 static inline int lt_iq_zp(struct lt_qparam q) { return q.is_signed ? 128 : 0; }
-/* The definition of quantization, one value: round half to even (the default rounding mode), clamp, store q + zp. */
-static inline uint8_t lt_iquantize(float x, struct lt_qparam q) {
-    float lo = q.is_signed ? -128 : 0, hi = q.is_signed ? 127 : 255, v = x / q.scale;
-    return (uint8_t)(lrintf(v < lo ? lo : v > hi ? hi : v) + lt_iq_zp(q));
-}
 #endif

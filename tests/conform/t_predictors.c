@@ -10,7 +10,6 @@
 #include "lathe/mem.h"
 #include "lathe/predictor.h"
 #include "lathe/stats.h"
-#include "predictors/svd.h"
 #include "tests/tap.h"
 
 #define SEED 5
@@ -185,40 +184,6 @@ static void out_of_memory(const struct lt_space *s, const char *name) {
           (int)n - 1);
 }
 
-/* M = L S R' with orthonormal columns, a repeated column included (rank 11 of 12). */
-static void singular_values(void) {
-    enum { ROWS = 30, K = 12 };
-    double m[K * ROWS], l[K * ROWS], s2[K], r[K * K], off = 0, apart = 0;
-    struct lt_rng rng;
-    int zero = 0;
-
-    lt_rng_at(&rng, SEED, LT_RNG_TEST, 9, 0);
-    for (int i = 0; i < K * ROWS; i++) m[i] = i < (K - 1) * ROWS ? lt_rng_normal(&rng) : m[i - ROWS];
-    memcpy(l, m, sizeof(l));
-    lt_svd(l, ROWS, K, s2, r);
-    for (int a = 0; a < K; a++) {
-        zero += s2[a] == 0;
-        for (int b = 0; b < K; b++) {
-            double ll = 0, rr = 0;
-
-            for (int i = 0; i < ROWS; i++) ll += l[a * ROWS + i] * l[b * ROWS + i];
-            for (int i = 0; i < K; i++) rr += r[a * K + i] * r[b * K + i];
-            off = fmax(off, fmax(fabs(ll - (a == b && s2[a] > 0)), fabs(rr - (a == b))));
-        }
-    }
-    for (int j = 0; j < K; j++) {
-        for (int i = 0; i < ROWS; i++) {
-            double x = 0;
-
-            for (int c = 0; c < K; c++) x += l[c * ROWS + i] * sqrt(s2[c]) * r[c * K + j];
-            apart = fmax(apart, fabs(x - m[j * ROWS + i]));
-        }
-    }
-    /* double precision, some hundred rotations */
-    lt_ok(zero == 1 && off < 1e-12 && apart < 1e-12,
-          "singular vectors are orthonormal (%.1g) and give the matrix back (%.1g)", off, apart);
-}
-
 static void bad_config(const struct lt_space *s) {
     static const struct {
         const char *yaml, *says;
@@ -248,7 +213,6 @@ int main(void) {
         suite(s, lt_predictor_at(i));
         out_of_memory(s, lt_predictor_at(i)->name);
     }
-    singular_values();
     linear_is_accurate(s);
     bad_config(s);
     lt_space_free(s);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -238,6 +239,43 @@ static void locks(void) {
     unlink(in("lock"));
 }
 
+static char shared[64]; /* in /tmp itself, where other users can reach it */
+
+static int shared_elsewhere(void) {
+    struct lt_lock *l = NULL;
+    struct lt_err e;
+    if (geteuid() == 0 && setuid(65534)) return 2; /* somebody else, where this process may become that */
+    return lt_lock_acquire_shared(shared, &l, &e) == LT_OK ? 0 : 1;
+}
+
+static void shared_locks(void) {
+    struct lt_lock *l = NULL;
+    struct lt_err e = {0};
+    struct stat st;
+    snprintf(shared, sizeof(shared), "/tmp/lathe-t-file-%d.lock", (int)getpid());
+    mode_t was = umask(077);
+    lt_status s = lt_lock_acquire_shared(shared, &l, &e);
+    umask(was);
+    lt_ok(!s && !stat(shared, &st) && (st.st_mode & 0777) == 0666, "a shared lock is for all, whatever the umask: %s",
+          e.msg);
+    int fd = open(shared, O_RDONLY);
+    lt_ok(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK, "and it is held");
+    close(fd);
+    lt_lock_release(l);
+    lt_ok(child(shared_elsewhere) == 0, "released, another %s gets it", geteuid() ? "process" : "user");
+    l = NULL;
+    lt_ok(!lt_lock_acquire_shared(shared, &l, &e), "and again, though the file is there already");
+    lt_lock_release(l);
+    unlink(shared);
+    lt_ok(!symlink(in("elsewhere"), shared) && lt_lock_acquire_shared(shared, &l, &e) == LT_EIO &&
+              access(in("elsewhere"), F_OK),
+          "no symbolic link is followed: %s", e.msg);
+    unlink(shared);
+    lt_ok(!mkfifo(shared, 0600) && lt_lock_acquire_shared(shared, &l, &e) == LT_EIO, "nor a fifo waited for: %s",
+          e.msg);
+    unlink(shared);
+}
+
 static void sums(void) {
     lt_ok(lt_crc32(0, "123456789", 9) == 0xCBF43926u, "CRC-32 check value");
     lt_ok(lt_crc32(lt_crc32(0, "12345", 5), "6789", 4) == 0xCBF43926u && lt_crc32(0, "", 0) == 0,
@@ -269,6 +307,7 @@ int main(void) {
     sweeping();
     gzip();
     locks();
+    shared_locks();
     sums();
     unlink(in("a"));
     unlink(in("empty"));

@@ -2,6 +2,7 @@
  * Activations, elementwise sums, pooling, layouts, quantization: every table against plain loops; activation gradients against differences.
  */
 #include "t_kernels.h"
+#include "graph/quantize.h"
 
 static const struct lt_kernels *table(int k) { return lt_kernels_named(vector_table[k]); }
 
@@ -81,18 +82,16 @@ static void sums(int k)
 {
     int bad = 0;
     for (int64_t n = 1; n < 70; n++) {
-        struct vec a = vec_random(n, 71), b = vec_random(n, 72), y = vec_new(n), z = vec_copy(b);
+        struct vec a = vec_random(n, 71), b = vec_random(n, 72), y = vec_new(n);
         table(k)->add(a.v, b.v, n, y.v);
-        table(k)->axpy(-0.3f, a.v, n, z.v);
         for (int64_t i = 0; i < n; i++)
-            bad += y.v[i] != a.v[i] + b.v[i] || !(fabs(z.v[i] - (b.v[i] - 0.3 * a.v[i])) < 1e-6);
-        bad += y.v[n] != guard || z.v[n] != guard;
+            bad += y.v[i] != a.v[i] + b.v[i];
+        bad += y.v[n] != guard;
         vec_free(&a);
         vec_free(&b);
         vec_free(&y);
-        vec_free(&z);
     }
-    lt_ok(!bad, "%s: add and axpy for 1..69 values", vector_table[k]);
+    lt_ok(!bad, "%s: add for 1..69 values", vector_table[k]);
 }
 
 static void pools(int k)
@@ -165,7 +164,6 @@ static void quantization(const struct lt_kernels *f)
     static const int as_s8[] = {0, 2, 2, 0, -2, 127, 127, 127, -128, -128, 127, -128, 127, -128, 3, 0};
     const struct lt_qparam u = {.scale = 1}, s = {.scale = 1, .is_signed = true}, odd = {.scale = 0.0371f, .is_signed = true};
     uint8_t q[17];
-    float y[16];
     bool ok = true;
     memset(q, 77, sizeof(q));
     f->quantize(half, 16, u, 0, q);
@@ -175,20 +173,25 @@ static void quantization(const struct lt_kernels *f)
     for (int i = 0; i < 16; i++)
         ok &= (int8_t)q[i] == as_s8[i];
     f->quantize(half, 16, s, 128, q);
-    f->fake_quantize(half, 16, s, y);
     for (int i = 0; i < 16; i++)
-        ok &= q[i] == as_s8[i] + 128 && y[i] == (float)as_s8[i];
+        ok &= q[i] == as_s8[i] + 128;
     lt_ok(ok && q[16] == 77, "%s: rounds half to even, clamps, NaN to the lowest value", f->name);
-    struct vec x = vec_random(1003, 95), z = vec_new(1003);
+    struct vec x = vec_random(1003, 95);
     uint8_t got[1003], want[1003];
     f->quantize(x.v, 1003, odd, 128, got);
     lt_kernels_reference()->quantize(x.v, 1003, odd, 128, want);
-    f->fake_quantize(x.v, 1003, odd, z.v);
-    for (int i = 0; i < 1003; i++)
-        ok &= z.v[i] == (float)(got[i] - 128) * odd.scale;
-    lt_ok(ok && !memcmp(got, want, sizeof(got)) && z.v[1003] == guard, "%s: quantizes exactly as plain loops do", f->name);
+    lt_ok(!memcmp(got, want, sizeof(got)), "%s: quantizes exactly as plain loops do", f->name);
     vec_free(&x);
-    vec_free(&z);
+}
+
+/* Three channels of three weights without bias, by the definition that all users share. */
+static void quantized_rows(const float *w, int qmax, int8_t *q, float *scale)
+{
+    for (int o = 0; o < 3; o++) {
+        scale[o] = lt_weight_scale(w + 3 * o, 3, 0, 1, qmax);
+        for (int i = 0; i < 3; i++)
+            q[3 * o + i] = lt_weight_quantize(w[3 * o + i], scale[o], qmax);
+    }
 }
 
 static void weight_quantization(void)
@@ -196,10 +199,10 @@ static void weight_quantization(void)
     const float w[9] = {0.5f, -1, 0.25f, 0, 0, 0, 2, 1.999f, -0.0079f};
     int8_t q[9];
     float scale[3];
-    lt_quantize_weights(w, 3, 3, 127, q, scale);
+    quantized_rows(w, 127, q, scale);
     lt_ok(scale[0] == 1 / 127.0f && scale[1] == 1 && scale[2] == 2 / 127.0f, "a weight scale is max / qmax, 1 for zeros");
     lt_ok(q[0] == 64 && q[1] == -127 && q[2] == 32 && !q[3] && !q[4] && !q[5] && q[6] == 127 && q[7] == 127 && q[8] == -1, "weights by output channel");
-    lt_quantize_weights(w, 3, 3, 63, q, scale);
+    quantized_rows(w, 63, q, scale);
     lt_ok(q[1] == -63 && q[6] == 63, "weights within 63");
 }
 

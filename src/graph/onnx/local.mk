@@ -9,4 +9,5 @@ CLEANFILES += src/graph/onnx/onnx.pb-c.h src/graph/onnx/onnx.pb-c.c
 src/graph/onnx/onnx.pb-c.h: $(srcdir)/src/graph/onnx/onnx.proto
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(PROTOC_C) --proto_path=$(srcdir)/src/graph/onnx --c_out=$(@D) $(srcdir)/src/graph/onnx/onnx.proto
 src/graph/onnx/onnx.pb-c.c: src/graph/onnx/onnx.pb-c.h
+src/graph/onnx/onnx_model.$(OBJEXT) src/graph/onnx/onnx_write.$(OBJEXT): src/graph/onnx/onnx.pb-c.h
 endif

@@ -211,12 +211,3 @@ void lt_conv_backward_weights_plain(const struct lt_conv *d, const float *x, con
         EACH_PRODUCT(d, gw[wi] += g * x[at]);
     }
 }
-
-void lt_conv_int8_plain(const struct lt_conv *d, const uint8_t *x, bool is_signed, int zp, const int8_t *w, const int32_t *bias, int32_t *acc)
-{
-    EACH_OUTPUT(d) {
-        int32_t s = bias ? bias[o] : 0;
-        EACH_PRODUCT(d, s += ((is_signed && !zp ? (int8_t)x[at] : x[at]) - zp) * w[wi]);
-        acc[out_index(d, n, oy, ox, o)] = s;
-    }
-}

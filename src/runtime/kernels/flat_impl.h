@@ -34,12 +34,6 @@ static void add(const float *a, const float *b, int64_t count, float *y)
     EACH_FLAT(count, v_put(y + i, v_get(a + i, n) + v_get(b + i, n), n););
 }
 
-static void axpy(float alpha, const float *x, int64_t count, float *y)
-{
-    const vf f = v_set(alpha);
-    EACH_FLAT(count, v_put(y + i, v_fma(f, v_get(x + i, n), v_get(y + i, n)), n););
-}
-
 /* The integer as a float; v_gt puts NaN to the lowest value. */
 LT_INLINE vf quantized(vf x, vf scale, vf lo, vf hi)
 {
@@ -51,15 +45,9 @@ static void quantize(const float *x, int64_t count, struct lt_qparam q, int zp, 
 {
     const vf scale = v_set(q.scale), lo = v_set(q.is_signed ? -128 : 0), hi = v_set(q.is_signed ? 127 : 255);
     EACH_FLAT(count, {
-        vb b = __builtin_convertvector((v_to_int(quantized(v_get(x + i, n), scale, lo, hi)) + zp) & 255, vb);
+        vb b = v_bytes(v_to_int(quantized(v_get(x + i, n), scale, lo, hi)) + zp);
         memcpy(out + i, &b, (size_t)n);
     });
-}
-
-static void fake_quantize(const float *x, int64_t count, struct lt_qparam q, float *y)
-{
-    const vf scale = v_set(q.scale), lo = v_set(q.is_signed ? -128 : 0), hi = v_set(q.is_signed ? 127 : 255), magic = v_set(LT_ROUND_MAGIC);
-    EACH_FLAT(count, v_put(y + i, (quantized(v_get(x + i, n), scale, lo, hi) + magic - magic) * scale, n););
 }
 
 /* Window clipped to the image. */

@@ -1,5 +1,5 @@
 /*
- * Which kernels this CPU runs, and what all of them share: parameter layouts and int8 weights.
+ * Which kernels this CPU runs, and what all of them share: parameter layouts.
  */
 #include "runtime/kernels/tables.h"
 #include <math.h>
@@ -58,18 +58,4 @@ void lt_bn_rstd(const float *var, int c, float eps, float *rstd)
 {
     for (int i = 0; i < c; i++)
         rstd[i] = (float)(1 / sqrt((double)var[i] + eps));
-}
-
-void lt_quantize_weights(const float *w, int o, int64_t per, int qmax, int8_t *q, float *scale)
-{
-    for (int k = 0; k < o; k++, w += per, q += per) {
-        float top = 0;
-        for (int64_t i = 0; i < per; i++)
-            top = fmaxf(top, fabsf(w[i]));
-        scale[k] = top > 0 ? top / (float)qmax : 1;
-        for (int64_t i = 0; i < per; i++) {
-            float v = w[i] / scale[k];                   /* rounding of the scale may carry |v| past qmax; NaN becomes -qmax */
-            q[i] = (int8_t)rintf(v > (float)-qmax ? fminf(v, (float)qmax) : (float)-qmax);
-        }
-    }
 }

@@ -57,7 +57,6 @@ struct lt_kernels {
     void (*act_forward)(enum lt_act act, const float *x, int64_t count, float *y);      /* y may be x */
     void (*act_backward)(enum lt_act act, const float *x, const float *dy, int64_t count, float *dx);   /* x: before act; dx may be dy */
     void (*add)(const float *a, const float *b, int64_t count, float *y);               /* y may be a or b */
-    void (*axpy)(float alpha, const float *x, int64_t count, float *y);                 /* y += alpha * x */
 
     /* y[n,p,c] = x[n,p,c] * s[n,c] with p over hw pixels (hw 1: plain elementwise product). y may be x. */
     void (*mul_forward)(const float *x, const float *s, int n, int64_t hw, int c, float *y);
@@ -79,7 +78,6 @@ struct lt_kernels {
     /* Quantization as lathe/graph.h defines it (true division, round half to even, clamp; NaN gives the lowest value).
      * The byte stored is q + zp: zp 0 for u8 and s8, or 128 to keep signed values in u8. */
     void (*quantize)(const float *x, int64_t count, struct lt_qparam q, int zp, uint8_t *out);
-    void (*fake_quantize)(const float *x, int64_t count, struct lt_qparam q, float *y); /* y = q * scale; y may be x */
 };
 
 const struct lt_kernels *lt_kernels_reference(void);     /* plain loops */
@@ -105,10 +103,4 @@ void lt_conv_backward_weights(const struct lt_conv *d, lt_gemm_fn gemm, const fl
 void lt_conv_forward_plain(const struct lt_conv *d, const float *x, const float *w, const float *bias, float *y);
 void lt_conv_backward_data_plain(const struct lt_conv *d, const float *dy, const float *w, float *dx);
 void lt_conv_backward_weights_plain(const struct lt_conv *d, const float *x, const float *dy, float *gw /* += */);
-
-/* Symmetric s8 weights by output channel: scale[o] = max|w[o]| / qmax (1 where all are zero), q = round_half_even(w / scale). per = I/g*K*K. */
-void lt_quantize_weights(const float *w, int o, int64_t per, int qmax, int8_t *q, float *scale);
-/* Integer convolution by plain loops: acc [n,oh,ow,oc] = bias + sum (x - zp) * w; x bytes as `quantize` wrote them (is_signed with zp 0: s8). */
-void lt_conv_int8_plain(const struct lt_conv *d, const uint8_t *x, bool is_signed, int zp, const int8_t *w, const int32_t *bias /* NULL ok */,
-                        int32_t *acc);
 #endif

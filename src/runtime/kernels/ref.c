@@ -2,6 +2,7 @@
  * Plain-loop kernels: the definition that every other table is tested against, and the "reference" backend's arithmetic.
  * Sums are kept in double. Channels-last; see kernels.h for the contracts.
  */
+#include "graph/quantize.h"
 #include "runtime/kernels/kernels.h"
 #include <math.h>
 #include <string.h>
@@ -193,12 +194,6 @@ static void add(const float *a, const float *b, int64_t count, float *y)
         y[i] = a[i] + b[i];
 }
 
-static void axpy(float alpha, const float *x, int64_t count, float *y)
-{
-    for (int64_t i = 0; i < count; i++)
-        y[i] += alpha * x[i];
-}
-
 static void mul_forward(const float *x, const float *s, int n, int64_t hw, int c, float *y)
 {
     for (int64_t i = 0, count = n * hw * c; i < count; i++)
@@ -327,33 +322,20 @@ static void gemm(const struct lt_gemm *g)
         }
 }
 
-/* The integer as a float. */
-static float quantize1(float x, struct lt_qparam q)
-{
-    float lo = q.is_signed ? -128 : 0, hi = q.is_signed ? 127 : 255, v = x / q.scale;
-    return v > lo ? rintf(v > hi ? hi : v) : lo;         /* rintf: half to even, the default mode */
-}
-
 static void quantize(const float *x, int64_t count, struct lt_qparam q, int zp, uint8_t *out)
 {
     for (int64_t i = 0; i < count; i++)
-        out[i] = (uint8_t)((int)quantize1(x[i], q) + zp);
-}
-
-static void fake_quantize(const float *x, int64_t count, struct lt_qparam q, float *y)
-{
-    for (int64_t i = 0; i < count; i++)
-        y[i] = quantize1(x[i], q) * q.scale;
+        out[i] = (uint8_t)(lt_act_quantize(x[i], q) + zp);
 }
 
 static const struct lt_kernels table = {
     .name = "reference",
     .dw_forward = dw_forward, .dw_backward_data = dw_backward_data, .dw_backward_weights = dw_backward_weights,
     .bn_stats = bn_stats, .bn_forward = bn_forward, .bn_backward = bn_backward, .affine = affine, .column_sums = column_sums,
-    .act_forward = act_forward, .act_backward = act_backward, .add = add, .axpy = axpy,
+    .act_forward = act_forward, .act_backward = act_backward, .add = add,
     .mul_forward = mul_forward, .mul_backward = mul_backward, .gap_forward = gap_forward, .gap_backward = gap_backward,
     .pool_forward = pool_forward, .pool_backward = pool_backward, .nchw_to_nhwc = nchw_to_nhwc, .nhwc_to_nchw = nhwc_to_nchw,
-    .gemm = gemm, .quantize = quantize, .fake_quantize = fake_quantize};
+    .gemm = gemm, .quantize = quantize};
 
 const struct lt_kernels *lt_kernels_reference(void)
 {

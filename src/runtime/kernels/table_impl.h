@@ -12,7 +12,7 @@ const struct lt_kernels LT_TABLE = {
     .name = LT_TABLE_NAME,
     .dw_forward = dw_forward, .dw_backward_data = dw_backward_data, .dw_backward_weights = dw_backward_weights,
     .bn_stats = bn_stats, .bn_forward = bn_forward, .bn_backward = bn_backward, .affine = affine, .column_sums = column_sums,
-    .act_forward = act_forward, .act_backward = act_backward, .add = add, .axpy = axpy,
+    .act_forward = act_forward, .act_backward = act_backward, .add = add,
     .mul_forward = mul_forward, .mul_backward = mul_backward, .gap_forward = gap_forward, .gap_backward = gap_backward,
     .pool_forward = pool_forward, .pool_backward = pool_backward, .nchw_to_nhwc = nchw_to_nhwc, .nhwc_to_nchw = nhwc_to_nchw,
-    .gemm = gemm, .quantize = quantize, .fake_quantize = fake_quantize};
+    .gemm = gemm, .quantize = quantize};

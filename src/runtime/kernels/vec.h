@@ -84,6 +84,22 @@ LT_INLINE void v_storen(float *p, vf v, int n)
 typedef int32_t vi __attribute__((vector_size(LT_VL * 4)));
 typedef uint8_t vb __attribute__((vector_size(LT_VL)));
 
+/* The low byte of each element. Written out: from __builtin_convertvector GCC 12 makes an extraction for every element with AVX2. */
+#if LT_VL == 16
+LT_INLINE vb v_bytes(vi a) { return (vb)_mm512_cvtepi32_epi8((__m512i)a); }
+#elif LT_VL == 8
+LT_INLINE vb v_bytes(vi a)
+{
+    __m256i low = _mm256_and_si256((__m256i)a, _mm256_set1_epi32(255));   /* then nothing saturates below */
+    __m128i half = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)), all = _mm_packus_epi16(half, half);
+    vb b;
+    memcpy(&b, &all, sizeof(b));
+    return b;
+}
+#else
+LT_INLINE vb v_bytes(vi a) { return __builtin_convertvector(a & 255, vb); }
+#endif
+
 /* n == LT_VL is a constant in every full-vector caller, so these cost nothing there. */
 LT_INLINE vf v_get(const float *p, int n) { return n == LT_VL ? v_load(p) : v_loadn(p, n); }
 LT_INLINE void v_put(float *p, vf v, int n)

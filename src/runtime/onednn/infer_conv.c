@@ -2,9 +2,9 @@
  * Convolutions of an INFER session by oneDNN: channels-last activations, weights packed once in the layout the
  * primitive asks for, activation, residual sum and requantization as post-operations, execution arguments prebuilt.
  *
- * Channels-last costs nothing here: at batch 1 on Zen 4 with oneDNN 2.6.3, format "any" chose the same implementation
- * (AVX-512: ratio 1.00 for 1x1, depthwise and dense 3x3) or a blocked one that was no faster (AVX2 depthwise: blocked
- * takes 1.01 to 1.3 times as long). Signed sources are u8 with zero point 128: without VNNI oneDNN halves the weights
+ * Channels-last costs next to nothing here: at batch 1 on Zen 4 with oneDNN 2.6.3, format "any" chose the same
+ * implementation with AVX-512 (ratio 1.00 for 1x1, depthwise and dense 3x3); with AVX2 a blocked one for depthwise,
+ * which takes 0.93 to 1.3 times as long. Signed sources are u8 with zero point 128: without VNNI oneDNN halves the weights
  * of an s8 source, which loses a bit, and s8 is no faster.
  */
 #include "runtime/infer_priv.h"
