@@ -11,7 +11,7 @@ Usage: ./check.sh [--no-install] [--quick]
 Installs what is missing with apt-get (build-aux/debian-packages; nothing else is touched), builds in build/, build-asan/ and
 build-minimal/, and runs all tests. The last line is "N passed, N failed, N skipped"; the exit status is 0 when none failed.
 
-  --no-install   only name what is missing and exit with status 3
+  --no-install   install nothing: where something is missing, name it and exit with status 3
   --quick        the first build only
   --help         this text
 END

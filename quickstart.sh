@@ -11,7 +11,7 @@ Usage: ./quickstart.sh [--no-install] [ARGUMENT...]
 Installs what is missing with apt-get (build-aux/debian-packages; nothing else is touched), builds in build/, and runs
 experiments/quickstart.yaml on two processes. The same command continues an interrupted run. Further arguments go to `lathe run`.
 
-  --no-install   only name what is missing and exit with status 3
+  --no-install   only check: name what is missing and exit with status 3, or say that nothing is
   --help         this text
 END
 }
@@ -23,6 +23,10 @@ case ${1-} in
 esac
 
 need_packages "$install" build run
+if [ "$install" = no ]; then
+    say "nothing is missing"
+    exit 0
+fi
 configure_in build || die 1 "configure failed"
 say "building in build/ ..."
 make -s -C build -j"$jobs" >build/build.log 2>&1 || { tail -40 build/build.log >&2; die 1 "the build failed (whole log: build/build.log)"; }

@@ -36,6 +36,8 @@ const struct lt_device_ops *lt_device_ops_find(const char *name) {
 static lt_status find(const struct lt_yaml *cfg, const struct lt_device_ops **out, struct lt_err *e) {
     const struct lt_yaml *name = cfg;
     const char *names[N_DEVICES + 1] = {0};
+    int i;
+    lt_status s;
     if (!cfg) {
         *out = lt_device_ops_find("host");
         return LT_OK;
@@ -43,22 +45,15 @@ static lt_status find(const struct lt_yaml *cfg, const struct lt_device_ops **ou
     if (cfg->kind == LT_YAML_MAP && !(name = lt_yaml_get(cfg, "name")))
         return lt_yaml_fail(e, cfg, "a device needs a name, as in {name: host}");
     if (name->kind != LT_YAML_SCALAR) return lt_yaml_fail(e, name, "a device is a name, or a map {name: host, ...}");
-    if ((*out = lt_device_ops_find(name->text))) return LT_OK;
-    for (int i = 0; i < N_DEVICES; i++) names[i] = registry[i]->name;
-    const char *near = lt_nearest(name->text, names);
-    struct lt_buf all = LT_BUF_INIT;
-    for (int i = 0; i < N_DEVICES; i++) lt_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
-    lt_status s = lt_buf_ok(&all, e);
-    if (!s)
-        s = lt_yaml_fail(e, name, "there is no device '%s'%s%s%s; devices: %s", name->text,
-                         near ? ", did you mean '" : "", near ? near : "", near ? "'" : "", all.data);
-    lt_buf_release(&all);
-    return s;
+    for (int k = 0; k < N_DEVICES; k++) names[k] = registry[k]->name;
+    if ((s = lt_yaml_pick(name, "device", names, &i, e))) return s;
+    *out = registry[i];
+    return LT_OK;
 }
 
 lt_status lt_device_open(const struct lt_yaml *cfg, struct lt_device **out, struct lt_err *e) {
     static const char *const skip[] = {"name", NULL};
-    const struct lt_device_ops *ops;
+    const struct lt_device_ops *ops = NULL;
     struct lt_device *d = NULL;
     lt_status s;
     if ((s = find(cfg, &ops, e))) return s;

@@ -1,2 +1,2 @@
 # Experiments that users copy and edit.
-dist_experiments_DATA += experiments/quickstart.yaml experiments/mini.yaml experiments/mini-host.yaml
+dist_experiments_DATA += experiments/quickstart.yaml experiments/mini.yaml experiments/mini-host.yaml experiments/cifar10.yaml

@@ -1,8 +1,8 @@
 /*
  * Predictor "linear": ridge regression of latency on the features of predictors/features.h, weighted by 1/latency^2 so
  * that relative errors count: it minimises sum_i ((y_i - b - x_i.w) / y_i)^2 + lambda |w|^2, with features scaled to
- * unit spread, one-hot choices scaled down by a factor, and a free intercept b. lambda and that factor are chosen by the
- * closed-form leave-one-out error r_i / (1 - h_i) (Allen, "The relationship between variable selection and data
+ * unit spread, one-hot choices scaled down by a factor, and a free intercept b. lambda and that factor are chosen by
+ * the closed-form leave-one-out error r_i / (1 - h_i) (Allen, "The relationship between variable selection and data
  * augmentation and a method for prediction", Technometrics 16, 1974); here by its mean absolute value, which is the
  * leave-one-out MAPE. Predictive variance is that of the Bayesian reading: s^2 (1 + a' (A'A + lambda I)^-1 a) with s^2
  * the mean of r_i^2 / (1 - h_i). The singular vectors come from GSL's one-sided Jacobi rotations and not from LAPACK:
@@ -17,8 +17,14 @@
 #include "lathe/predictor.h"
 #include "predictors/features.h"
 
-/* Squared singular values below this share of the largest are rounding errors of a repeated column. */
-#define NEGLIGIBLE 1e-24
+/* Squared singular values below this share of the largest are dropped: a direction in which the training networks
+ * spread 10^5 times less than in the widest is rounding of columns that repeat one another (latencies are known to 1%
+ * at best), and its vector is not orthogonal to the others any more. */
+#define NEGLIGIBLE 1e-10
+/* The smallest and the largest lambda tried, for one observation: below, nothing is left to shrink; above, everything
+ * is. */
+#define LEAST_LAMBDA 1e-6
+#define MOST_LAMBDA 10.0
 
 struct config {
     bool genes;
@@ -300,8 +306,9 @@ static lt_status fit(void *self, const struct lt_arch *a, const double *latency_
     for (int g = 0; g < n_scales; g++) {
         column_scales(&w, analytic, gene_scales[g]);
         if ((s = decompose(&w, e))) goto out;
-        for (int i = 0; i <= 40; i++) {
-            double lambda = l->cfg->lambda > 0 ? l->cfg->lambda : n * pow(10, -9 + 0.25 * i),
+        for (int i = 0; i <= 28; i++) {
+            double lambda = l->cfg->lambda > 0 ? l->cfg->lambda
+                                               : n * LEAST_LAMBDA * pow(MOST_LAMBDA / LEAST_LAMBDA, i / 28.0),
                    loo = leave_one_out(&w, lambda, &s2);
 
             if (loo < best) {

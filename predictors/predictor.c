@@ -29,28 +29,15 @@ const struct lt_predictor_ops *lt_predictor_at(int i) { return predictors[i]; }
 const char *lt_predictor_name(const struct lt_predictor *p) { return p->ops->name; }
 
 static lt_status find(const struct lt_yaml *cfg, const struct lt_predictor_ops **out, struct lt_err *e) {
-    const char *names[N_PREDICTORS + 1] = {NULL}, *near;
+    const char *names[N_PREDICTORS + 1] = {NULL};
     const struct lt_yaml *name = cfg ? lt_yaml_get(cfg, "name") : NULL;
-    struct lt_buf all = LT_BUF_INIT;
-    lt_status s;
+    int i = 0;
+    lt_status s = LT_OK;
 
-    *out = predictors[0];
-    if (!name) return LT_OK;
-    if ((s = lt_yaml_expect(name, LT_YAML_SCALAR, e))) return s;
-    for (int i = 0; i < N_PREDICTORS; i++) {
-        names[i] = predictors[i]->name;
-        if (!strcmp(names[i], name->text)) {
-            *out = predictors[i];
-            return LT_OK;
-        }
-    }
-    near = lt_nearest(name->text, names);
-    for (int i = 0; i < N_PREDICTORS; i++) lt_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
-    if (!(s = lt_buf_ok(&all, e)))
-        s = lt_yaml_fail(e, name, "unknown predictor '%s'%s%s%s; there are %s", name->text,
-                         near ? ", did you mean '" : "", near ? near : "", near ? "'" : "", all.data);
-    lt_buf_release(&all);
-    return s;
+    for (int k = 0; k < N_PREDICTORS; k++) names[k] = predictors[k]->name;
+    if (name && (s = lt_yaml_pick(name, "predictor", names, &i, e))) return s;
+    *out = predictors[i];
+    return LT_OK;
 }
 
 lt_status lt_predictor_open(const struct lt_yaml *cfg, const struct lt_space *space, uint64_t seed,

@@ -27,6 +27,15 @@ bool lt_score_parse(const char *name, enum lt_score *out) {
     return false;
 }
 
+double lt_goal_max(const struct lt_goal *g, enum lt_score score) {
+    double max = INFINITY;
+
+    for (int i = 0; i < g->n_constraints; i++) {
+        if (g->constraint[i].score == score) max = fmin(max, g->constraint[i].max);
+    }
+    return max;
+}
+
 /* Relative excess over a bound; a value that is no number is as bad as can be. */
 static double excess(const struct lt_constraint *c, double v) {
     if (isnan(v)) return INFINITY;

@@ -30,28 +30,15 @@ int lt_searcher_count(void) { return N_SEARCHERS; }
 const struct lt_searcher_ops *lt_searcher_at(int i) { return searchers[i]; }
 
 static lt_status find(const struct lt_yaml *cfg, const struct lt_searcher_ops **out, struct lt_err *e) {
-    const char *names[N_SEARCHERS + 1] = {NULL}, *near;
+    const char *names[N_SEARCHERS + 1] = {NULL};
     const struct lt_yaml *name = cfg ? lt_yaml_get(cfg, "name") : NULL;
-    struct lt_buf all = LT_BUF_INIT;
-    lt_status s;
+    int i = 0;
+    lt_status s = LT_OK;
 
-    *out = searchers[0];
-    if (!name) return LT_OK;
-    if ((s = lt_yaml_expect(name, LT_YAML_SCALAR, e))) return s;
-    for (int i = 0; i < N_SEARCHERS; i++) {
-        names[i] = searchers[i]->name;
-        if (!strcmp(names[i], name->text)) {
-            *out = searchers[i];
-            return LT_OK;
-        }
-    }
-    near = lt_nearest(name->text, names);
-    for (int i = 0; i < N_SEARCHERS; i++) lt_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
-    if (!(s = lt_buf_ok(&all, e)))
-        s = lt_yaml_fail(e, name, "unknown searcher '%s'%s%s%s; there are %s", name->text,
-                         near ? ", did you mean '" : "", near ? near : "", near ? "'" : "", all.data);
-    lt_buf_release(&all);
-    return s;
+    for (int k = 0; k < N_SEARCHERS; k++) names[k] = searchers[k]->name;
+    if (name && (s = lt_yaml_pick(name, "searcher", names, &i, e))) return s;
+    *out = searchers[i];
+    return LT_OK;
 }
 
 lt_status lt_searcher_open(const struct lt_yaml *cfg, const struct lt_search_env *env, struct lt_searcher **out,

@@ -1,5 +1,4 @@
 /* Base room: CSV with a header line, RFC 4180 quoting. The whole file in memory; cells point into it. */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,18 +151,6 @@ lt_status lt_csv_double(const struct lt_csv *c, int row, int col, double *out, s
     double v = strtod(t, &end);
     if (end == t || *end || !isfinite(v))
         return lt_fail(e, LT_EINVAL, "%s:%d: column '%s': '%s' is not a finite number", c->path, c->line[row + 1],
-                       c->cell[col], t);
-    *out = v;
-    return LT_OK;
-}
-
-lt_status lt_csv_int(const struct lt_csv *c, int row, int col, int64_t *out, struct lt_err *e) {
-    const char *t = lt_csv_cell(c, row, col);
-    char *end;
-    errno = 0;
-    long long v = strtoll(t, &end, 10);
-    if (end == t || *end || errno)
-        return lt_fail(e, LT_EINVAL, "%s:%d: column '%s': '%s' is not a whole number", c->path, c->line[row + 1],
                        c->cell[col], t);
     *out = v;
     return LT_OK;

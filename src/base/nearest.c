@@ -1,7 +1,8 @@
-/* Base room: the known word nearest to a misspelt one (Damerau-Levenshtein distance, adjacent transpositions count
- * one). */
+/* Base room: choosing by name, and the known word nearest to a misspelt one (Damerau-Levenshtein distance, adjacent
+ * transpositions count one). */
 #include <string.h>
 
+#include "lathe/buf.h"
 #include "lathe/yaml.h"
 
 enum { MAX_WORD = 63 };
@@ -33,4 +34,24 @@ const char *lt_nearest(const char *word, const char *const *names) {
         if (d < best_d) best_d = d, best = names[i];
     }
     return best;
+}
+
+lt_status lt_yaml_pick(const struct lt_yaml *n, const char *what, const char *const *names, int *out,
+                       struct lt_err *e) {
+    struct lt_buf all = LT_BUF_INIT;
+    lt_status s = lt_yaml_expect(n, LT_YAML_SCALAR, e);
+    if (s) return s;
+    for (int i = 0; names[i]; i++) {
+        if (!strcmp(names[i], n->text)) {
+            *out = i;
+            return LT_OK;
+        }
+    }
+    for (int i = 0; names[i]; i++) lt_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
+    const char *near = lt_nearest(n->text, names);
+    if (!(s = lt_buf_ok(&all, e)))
+        s = lt_yaml_fail(e, n, "unknown %s '%s'%s%s%s; there are %s", what, n->text, near ? ", did you mean '" : "",
+                         near ? near : "", near ? "'" : "", all.data ? all.data : "none");
+    lt_buf_release(&all);
+    return s;
 }

@@ -94,6 +94,7 @@ static lt_status put(const struct lt_opt *o, const char *text, void *cfg, struct
             w += n;
             w += strspn(w, ", ");
         }
+        if (!set) return lt_fail(e, LT_EINVAL, "at least one of %s is needed", o->choices);
         *(unsigned *)to = set;
         return LT_OK;
     }
@@ -136,6 +137,7 @@ static void key_list(const struct lt_opt *t, const char *const *skip, const char
 static lt_status put_node(const struct lt_opt *o, const struct lt_yaml *n, void *cfg, struct lt_err *e) {
     struct lt_err why;
     struct lt_buf joined = LT_BUF_INIT;
+    const char *text = n->text;
     lt_status s;
     if (o->type == LT_OPT_SET && n->kind == LT_YAML_SEQ) {
         for (int i = 0; i < n->n; i++) {
@@ -147,11 +149,11 @@ static lt_status put_node(const struct lt_opt *o, const struct lt_yaml *n, void 
             lt_buf_printf(&joined, "%s%s", i ? "," : "", n->child[i]->text);
         }
         if ((s = lt_buf_ok(&joined, e))) goto out;
-        s = put(o, joined.data ? joined.data : "", cfg, e);
+        text = joined.data ? joined.data : "";
+    } else if ((s = lt_yaml_expect(n, LT_YAML_SCALAR, e))) {
         goto out;
     }
-    if ((s = lt_yaml_expect(n, LT_YAML_SCALAR, e))) goto out;
-    if ((s = put(o, n->text, cfg, &why)))
+    if ((s = put(o, text, cfg, &why)))
         s = s == LT_EINVAL ? lt_yaml_fail(e, n, "%s", why.msg) : lt_fail(e, s, "%s", why.msg);
 out:
     lt_buf_release(&joined);

@@ -1,5 +1,5 @@
 /* Base room: the gsl_rng_type over lt_rng. */
-#include "base/rng_gsl.h"
+#include "lathe/rng_gsl.h"
 
 static void set(void *state, unsigned long seed) { lt_rng_at(state, seed, LT_RNG_TEST, 0, 0); }
 static unsigned long get(void *state) { return lt_rng_u32(state); }

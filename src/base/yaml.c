@@ -280,16 +280,6 @@ lt_status lt_yaml_int(const struct lt_yaml *n, int64_t min, int64_t max, int64_t
     return LT_OK;
 }
 
-lt_status lt_yaml_bool(const struct lt_yaml *n, bool *out, struct lt_err *e) {
-    lt_status s = lt_yaml_expect(n, LT_YAML_SCALAR, e);
-    if (s) return s;
-    bool yes = !strcmp(n->text, "true") || !strcmp(n->text, "yes"),
-         no = !strcmp(n->text, "false") || !strcmp(n->text, "no");
-    if (n->quoted || (!yes && !no)) return lt_yaml_fail(e, n, "'%s' is neither true nor false", n->text);
-    *out = yes;
-    return LT_OK;
-}
-
 lt_status lt_yaml_double(const struct lt_yaml *n, const char *unit, double min, double max, double *out,
                          struct lt_err *e) {
     lt_status s = lt_yaml_expect(n, LT_YAML_SCALAR, e);

@@ -50,7 +50,13 @@ static lt_status show(struct cli *c, const char *name, struct lt_buf *b, struct 
         lt_buf_puts(b, "this one:\n");
     }
     lt_jw_init(&w, b);
+    if (c->json) {
+        lt_jw_obj(&w);
+        lt_jw_kint(&w, "schema", 1);
+        lt_jw_key(&w, "device");
+    }
     lt_device_describe(d, &w);
+    if (c->json) lt_jw_obj_end(&w);
     lt_buf_puts(b, "\n");
 out:
     lt_device_close(d);

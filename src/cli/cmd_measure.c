@@ -1,9 +1,12 @@
 /*
  * Room: cli. `lathe measure`: architectures, given or sampled, are measured on a device; the result is a latency data
  * set: archs.csv (one a row: its text and the space's genes), latency/<device>.csv (latency_ms, same rows) and
- * latency/<device>.jsonl (every measurement with its raw samples). Without -o it is a table on stdout.
+ * latency/<device>.jsonl (every measurement with its raw samples). The rows of all devices of one folder are the same
+ * architectures: a second device measures those that are there, and others are refused. Without -o it is a table on
+ * stdout.
  */
 #include "cli/cli.h"
+#include "lathe/csv.h"
 #include "lathe/device.h"
 #include "lathe/file.h"
 #include "lathe/json.h"
@@ -18,6 +21,7 @@ struct job {
     struct lt_device *device;
     struct lt_arch *arch;
     int n;
+    bool kept; /* the folder's archs.csv holds just these architectures already */
     struct lt_buf archs, latency, raw, table;
 };
 
@@ -98,9 +102,9 @@ static lt_status write_set(const struct job *j, const char *dir, struct lt_err *
     char *sub = lt_path_join(dir, "latency"), *csv = lt_asprintf("latency/%s.csv", lt_device_name(j->device)),
          *raw = lt_asprintf("latency/%s.jsonl", lt_device_name(j->device));
     lt_status s = sub && csv && raw ? lt_mkdirs(sub, e) : lt_fail(e, LT_ENOMEM, "%s", dir);
+    if (!s && !j->kept) s = write_file(dir, "archs.csv", &j->archs, e);
     if (!s) s = write_file(dir, raw, &j->raw, e);
     if (!s) s = write_file(dir, csv, &j->latency, e);
-    if (!s) s = write_file(dir, "archs.csv", &j->archs, e);
     lt_free(raw);
     lt_free(csv);
     lt_free(sub);
@@ -129,19 +133,83 @@ static lt_status pick(struct job *j, const struct cli_list *words, int64_t n, in
     return LT_OK;
 }
 
+/* The architectures of an archs.csv; none of them when there is no such file. */
+static lt_status read_archs(const struct job *j, const char *path, struct lt_arch **out, int *n, struct lt_err *e) {
+    struct lt_csv *csv = NULL;
+    struct lt_arch *a = NULL;
+    struct lt_err why = {0};
+    lt_status s;
+    if (!lt_path_exists(path)) return LT_OK;
+    if ((s = lt_csv_load(path, &csv, e))) return s;
+    int rows = lt_csv_rows(csv), col = lt_csv_col(csv, "arch");
+    if (col < 0 || !rows) {
+        s = lt_fail(e, LT_EINVAL, "%s: %s", path, rows ? "there is no column 'arch'" : "there is no architecture");
+        goto out;
+    }
+    if (!(a = lt_calloc((size_t)rows, sizeof(*a)))) {
+        s = lt_fail(e, LT_ENOMEM, "%s", path);
+        goto out;
+    }
+    for (int i = 0; i < rows; i++) {
+        if ((s = lt_arch_parse(j->space, lt_csv_cell(csv, i, col), &a[i], &why))) {
+            s = lt_fail(e, s, "%s: architecture %d is not of this space: %s", path, i + 1, why.msg);
+            goto out;
+        }
+    }
+    *out = a;
+    *n = rows;
+    a = NULL;
+out:
+    lt_free(a);
+    lt_csv_free(csv);
+    return s;
+}
+
+/* What is to be measured, before any of it is: `given` says that the user chose the architectures. */
+static lt_status settle(struct cli *c, struct job *j, const char *dir, bool given, const struct cli_list *words,
+                        int64_t n, int64_t seed, struct lt_err *e) {
+    char *path = dir ? lt_path_join(dir, "archs.csv") : NULL;
+    struct lt_arch *old = NULL;
+    int n_old = 0;
+    lt_status s = dir && !path ? lt_fail(e, LT_ENOMEM, "%s", dir) : LT_OK;
+    if (!s && dir) s = read_archs(j, path, &old, &n_old, e);
+    if (s) goto out;
+    if (n_old && !given) {
+        j->arch = old;
+        j->n = n_old;
+        j->kept = true;
+        old = NULL;
+        lt_ui_say(c->ui, LT_UI_INFO, "measuring the %d architectures of %s", n_old, path);
+        goto out;
+    }
+    if ((s = pick(j, words, n, seed, e)) || !n_old) goto out;
+    j->kept = n_old == j->n;
+    for (int i = 0; i < n_old && j->kept; i++) j->kept = lt_arch_equal(&old[i], &j->arch[i]);
+    if (!j->kept)
+        s = lt_fail(e, LT_EINVAL,
+                    "%s: holds other architectures, and the latencies beside it are of those; name none to measure "
+                    "them, or write to another folder",
+                    path);
+out:
+    lt_free(old);
+    lt_free(path);
+    return s;
+}
+
 lt_status cmd_measure(struct cli *c, int argc, char **argv, struct lt_err *e) {
     struct cli_list words = {0};
     struct job j = {0};
     struct lt_yaml *cfg = NULL;
     const char *device = "host", *dir = NULL;
     char *text = NULL;
-    int64_t n = 10, seed = 42;
+    const int64_t unset = INT64_MIN;
+    int64_t n = unset, seed = unset;
     bool help = false;
     const struct cli_opt opts[] = {
         {"device", 'd', CLI_TEXT, &device, "DEVICE", "a name, or '{name: host, threads: 2}' [host]"},
-        {"number", 'n', CLI_INT, &n, "N", "how many are sampled when no ARCH is given [10]"},
+        {"number", 'n', CLI_INT, &n, "N", "how many are sampled when no ARCH is given [10, or what DIR holds]"},
         {"seed", 's', CLI_INT, &seed, "SEED", "of the sample [42]"},
-        {"output", 'o', CLI_TEXT, &dir, "DIR", "write a latency data set there"},
+        {"output", 'o', CLI_TEXT, &dir, "DIR", "write a latency data set there, or add a device to it"},
         {0},
     };
     lt_status s = cli_parse(c, opts, argc, argv, &words, &help, e);
@@ -149,8 +217,12 @@ lt_status cmd_measure(struct cli *c, int argc, char **argv, struct lt_err *e) {
     if (!words.n)
         return cli_usage(e, c,
                          "which space? A file or a name is needed; after it architectures, 'largest' or 'smallest'");
+    bool given = words.n > 1 || n != unset || seed != unset;
+    if (n == unset) n = 10;
+    if (seed == unset) seed = 42;
     if (n < 1 || n > 100000) return cli_usage(e, c, "-n %lld is not between 1 and 100000", (long long)n);
-    if ((s = lt_space_load(words.item[0], &j.space, e)) || (s = pick(&j, &words, n, seed, e))) goto out;
+    if ((s = lt_space_load(words.item[0], &j.space, e)) || (s = settle(c, &j, dir, given, &words, n, seed, e)))
+        goto out;
     text = strchr(device, ':') ? lt_strdup(device) : lt_asprintf("{name: %s}", device);
     if (!text) {
         s = lt_fail(e, LT_ENOMEM, "device");

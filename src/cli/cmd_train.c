@@ -14,7 +14,8 @@ enum { PROFILE_MIN_BATCH = 2 };
 static const char *why_slow(const char *name, double share) {
     if (!strncmp(name, "dense", 5) && strcmp(name, "dense 1x1"))
         return "with few input channels a channels-last vector is nearly empty, so instructions are the limit";
-    if (!strncmp(name, "depthwise", 9)) return "short rows: loads and stores of the row borders outweigh the arithmetic";
+    if (!strncmp(name, "depthwise", 9))
+        return "short rows: loads and stores of the row borders outweigh the arithmetic";
     if (share < 0.01) return "too little work a step: the fixed cost of a call is the limit";
     return "no reason is known: worth a profiler's look";
 }

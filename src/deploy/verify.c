@@ -9,6 +9,7 @@
 #include "deploy/deploy_priv.h"
 #include "lathe/file.h"
 #include "lathe/mem.h"
+#include "lathe/yaml.h"
 
 #define TIMEOUT_S 180.0 /* importing onnxruntime from a cold disk takes seconds, not minutes */
 
@@ -32,7 +33,7 @@ static const char script[] =
     "got = s.run(None, {s.get_inputs()[0].name: x.astype(np.float32)})[0]\n"
     "if got.shape != want.shape:\n"
     "    say(status='mismatch', reason='output %s, expected %s' % (got.shape, want.shape))\n"
-    "if not np.isfinite(got).all():\n"
+    "if not (np.isfinite(got).all() and np.isfinite(want).all()):\n"
     "    say(status='mismatch', reason='output is not finite')\n"
     "top = max(float(np.abs(want).max()), 1e-30)\n"
     "say(status='ok', max_diff=float(np.abs(got - want).max()) / top,\n"
@@ -73,16 +74,33 @@ out:
     return s;
 }
 
+/* How far apart the logits may be: the bundle's own config says whether any layer is in int8. */
+static lt_status read_tolerance(const char *config, double *out, struct lt_err *e) {
+    struct lt_yaml *y = NULL;
+    const struct lt_yaml *n;
+    int64_t int8;
+    lt_status s = lt_yaml_load(config, &y, e);
+    if (s) return s;
+    if (!(n = lt_yaml_get(lt_yaml_get(y, "quantization"), "int8")))
+        s = lt_yaml_fail(e, y, "quantization: int8: is missing");
+    else if (!(s = lt_yaml_int(n, 0, INT32_MAX, &int8, e)))
+        *out = int8 ? LT_DEPLOY_TOLERANCE_INT8 : LT_DEPLOY_TOLERANCE_F32;
+    lt_yaml_free(y);
+    return s;
+}
+
 lt_status lt_deploy_verify(const char *dir, const char *python, double *max_diff, double *argmax_agree,
                            struct lt_err *e) {
     struct lt_buf out = LT_BUF_INIT, err = LT_BUF_INIT;
     struct lt_bundle_sample sample;
-    char *model = lt_path_join(dir, LT_BUNDLE_MODEL), *inputs = lt_path_join(dir, LT_BUNDLE_SAMPLE);
+    char *model = lt_path_join(dir, LT_BUNDLE_MODEL), *inputs = lt_path_join(dir, LT_BUNDLE_SAMPLE),
+         *config = lt_path_join(dir, LT_BUNDLE_CONFIG);
+    double tolerance = 0;
     int exit_code = 0;
     lt_status s;
     if (!python || !*python) python = getenv("LT_PYTHON");
     if (!python || !*python) python = "python3";
-    if (!model || !inputs) {
+    if (!model || !inputs || !config) {
         s = lt_fail(e, LT_ENOMEM, "%s: out of memory", dir);
         goto out;
     }
@@ -90,14 +108,21 @@ lt_status lt_deploy_verify(const char *dir, const char *python, double *max_diff
         s = lt_fail(e, LT_EIO, "%s: not there; %s is no deployment bundle", model, dir);
         goto out;
     }
-    if ((s = lt_bundle_sample_check(inputs, &sample, e))) goto out;
+    if ((s = lt_bundle_sample_check(inputs, &sample, e)) || (s = read_tolerance(config, &tolerance, e))) goto out;
     const char *const argv[] = {python, "-c", script, model, inputs, NULL};
     if (!(s = lt_run_program(argv, TIMEOUT_S, &out, &err, &exit_code, e)))
         s = read_answer(python, &out, &err, exit_code, max_diff, argmax_agree, e);
+    /* within it the first class can differ only where lathe's two best are less than twice as far apart */
+    if (!s && !(*max_diff <= tolerance))
+        s = lt_fail(e, LT_EFAIL,
+                    "%s: ONNX Runtime and lathe differ by %.2e of the largest logit, more than %.0e; %.1f %% of the "
+                    "first classes are equal",
+                    model, *max_diff, tolerance, 100 * *argmax_agree);
 out:
     lt_buf_release(&out);
     lt_buf_release(&err);
     lt_free(model);
     lt_free(inputs);
+    lt_free(config);
     return s;
 }

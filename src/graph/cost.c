@@ -5,6 +5,15 @@
 #include "lathe/cost.h"
 #include "graph/ops.h"
 
+bool lt_node_in_place(const struct lt_graph *g, int node) {
+    const struct lt_node *n = &g->node[node], *x;
+
+    if (n->op == LT_OP_FLATTEN) return true;
+    if (n->op != LT_OP_BN && n->op != LT_OP_ACT) return false;
+    x = &g->node[n->in[0]];
+    return x->op != LT_OP_INPUT && x->n_readers == 1;
+}
+
 struct tensor {
     int end;        /* last node that reads it; n_nodes when it is the graph's output */
     bool f32, int8; /* kinds of its readers */

@@ -1,5 +1,5 @@
-# The operator graph: shapes, costs, liveness, hash, plans, batch-norm folding.
+# The operator graph: shapes, costs (with peak memory from liveness), hash, plans, batch-norm folding.
 lathe_lib_sources += \
 	src/graph/ops.h src/graph/ops.c src/graph/graph.c src/graph/shape.c src/graph/print.c src/graph/hash.c \
-	src/graph/plan.c src/graph/weights.c src/graph/fold.c src/graph/liveness.c src/graph/cost.c
+	src/graph/plan.c src/graph/weights.c src/graph/fold.c src/graph/cost.c
 lathe_public_headers += src/lathe/graph.h src/lathe/cost.h

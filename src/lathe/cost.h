@@ -27,9 +27,6 @@ void lt_node_cost(const struct lt_graph *g, const struct lt_plan *plan, int node
 /* True when node i's output occupies the memory of its input: FLATTEN always, BN and ACT when nobody else reads the
  * input and it is not the image. */
 bool lt_node_in_place(const struct lt_graph *g, int node);
-/* last_use[i]: the last node (index) that reads node i's output; n_nodes for the graph's output; i when nothing does.
- * Aliases are nodes of their own here. */
-void lt_graph_liveness(const struct lt_graph *g, int *last_use);
 #ifdef __cplusplus
 }
 #endif

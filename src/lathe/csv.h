@@ -11,14 +11,13 @@ extern "C" {
 struct lt_csv;
 lt_status lt_csv_load(const char *path, struct lt_csv **out, struct lt_err *e);
 void lt_csv_free(struct lt_csv *c);
-int lt_csv_rows(const struct lt_csv *c);
+int lt_csv_rows(const struct lt_csv *c); /* without the header */
 int lt_csv_cols(const struct lt_csv *c);
 const char *lt_csv_header(const struct lt_csv *c, int col);
 int lt_csv_col(const struct lt_csv *c, const char *name); /* -1 when absent */
 const char *lt_csv_cell(const struct lt_csv *c, int row, int col);
-lt_status lt_csv_double(const struct lt_csv *c, int row, int col, double *out,
-                        struct lt_err *e); /* finite numbers only */
-lt_status lt_csv_int(const struct lt_csv *c, int row, int col, int64_t *out, struct lt_err *e);
+/* Finite numbers only. */
+lt_status lt_csv_double(const struct lt_csv *c, int row, int col, double *out, struct lt_err *e);
 #ifdef __cplusplus
 }
 #endif

@@ -22,9 +22,10 @@ struct lt_data_cfg {
     int64_t crop;
     int64_t classes, channels, size;
 };
-extern const struct lt_opt lt_data_opts[]; /* format, dir, validation, limit (0 = all), flip, crop (pad pixels), and
-                                              classes/channels/size for synthetic */
-struct lt_data {                           /* one part; images share storage with the other part */
+/* format, dir, validation, limit (0 = all), flip, crop (pad pixels), and classes/channels/size for synthetic */
+extern const struct lt_opt lt_data_opts[];
+/* One part; images share storage with the other part. */
+struct lt_data {
     int n, channels, height, width, classes;
     const uint8_t *pixels; /* whole file, [.,C,H,W] */
     const uint8_t *labels;

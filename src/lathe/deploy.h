@@ -29,7 +29,10 @@ lt_status lt_deploy_write(const char *dir, const struct lt_graph *folded, const 
                           const float *logits, int n, struct lt_err *e);
 /* Runs ONNX Runtime on dir/model.onnx with dir/sample.bin through `python` (NULL: $LT_PYTHON, then python3).
  * LT_EUNAVAIL with the reason when it cannot. *max_diff = largest |logit difference| relative to the largest |logit|,
- * *argmax_agree = share of equal argmax. */
+ * *argmax_agree = share of equal argmax. A difference above the tolerance for the bundle's precision is LT_EFAIL; both
+ * numbers are set then too, and only then among all failures. */
+#define LT_DEPLOY_TOLERANCE_F32 1e-4  /* sums in another order differ by 1e-6 to 2e-5 */
+#define LT_DEPLOY_TOLERANCE_INT8 0.02 /* a rounding tie moves an activation by one step, up to 1/127 of its range */
 lt_status lt_deploy_verify(const char *dir, const char *python, double *max_diff, double *argmax_agree,
                            struct lt_err *e);
 #ifdef __cplusplus

@@ -48,14 +48,14 @@ enum lt_act {
     LT_N_ACTS
 };
 enum lt_pool { LT_POOL_MAX, LT_POOL_AVG }; /* average excludes padding from the count */
-enum lt_dtype { LT_F32, LT_I8, LT_U8, LT_I32 };
+enum lt_dtype { LT_F32, LT_I8, LT_U8 };
 enum lt_param_role { LT_PARAM_WEIGHT, LT_PARAM_BIAS, LT_PARAM_GAMMA, LT_PARAM_BETA, LT_PARAM_MEAN, LT_PARAM_VAR };
 #define LT_MAX_IN 2
 #define LT_MAX_NODE_PARAMS 4
 
 struct lt_shape {
-    int64_t d[4];
-}; /* [1,C,H,W]; after GAP [1,C,1,1]; after FLATTEN or LINEAR [1,C,1,1] too */
+    int64_t d[4]; /* [1,C,H,W]; after GAP [1,C,1,1]; after FLATTEN or LINEAR [1,C,1,1] too */
+};
 struct lt_param {
     const char *name;
     enum lt_param_role role;
@@ -86,19 +86,17 @@ struct lt_graph {
     struct lt_err err; /* of the builders */
     int cap_nodes, cap_params;
 };
+#define LT_PAD_VALID (-2)
 struct lt_conv_attr {
     int out, kernel, stride, groups;
-    int pad; /* -1 = kernel/2 */
+    int pad; /* 0 or -1: kernel/2; LT_PAD_VALID: none */
     bool bias;
 };
 
 lt_status lt_graph_new(const char *name, struct lt_graph **out, struct lt_err *e);
 void lt_graph_free(struct lt_graph *g);
 int lt_graph_input(struct lt_graph *g, const char *name, int channels, int height, int width);
-int lt_graph_conv(struct lt_graph *g, const char *name, int in,
-                  const struct lt_conv_attr
-                      *a); /* pad 0 means kernel/2 too: write pad -1 or leave 0; use pad = LT_PAD_VALID for none */
-#define LT_PAD_VALID (-2)
+int lt_graph_conv(struct lt_graph *g, const char *name, int in, const struct lt_conv_attr *a);
 int lt_graph_bn(struct lt_graph *g, const char *name, int in);
 int lt_graph_act(struct lt_graph *g, const char *name, int in, enum lt_act act);     /* LT_ACT_NONE returns `in` */
 int lt_graph_linear(struct lt_graph *g, const char *name, int in, int out_features); /* flattens implicitly [C*H*W] */
@@ -110,7 +108,8 @@ int lt_graph_flatten(struct lt_graph *g, const char *name, int in);
 int lt_graph_softmax(struct lt_graph *g, const char *name, int in);
 void lt_graph_output(struct lt_graph *g, int node);
 lt_status lt_graph_finish(struct lt_graph *g, struct lt_err *e);
-int lt_graph_find(const struct lt_graph *g, const char *node_name); /* -1 when absent */
+/* The index of a node, of a parameter, by its name; -1 when absent. Linear in their number. */
+int lt_graph_find(const struct lt_graph *g, const char *node_name);
 int lt_graph_find_param(const struct lt_graph *g, const char *param_name);
 const char *lt_op_name(enum lt_op op);
 const char *lt_act_name(enum lt_act a);
@@ -130,9 +129,9 @@ void lt_graph_print(const struct lt_graph *g, struct lt_buf *out); /* one line a
  * weight_qmax; bias is s32 with scale = scale_x * scale_w[o]; the accumulator is dequantized to f32, activation and
  * residual additions follow in f32. Other consumers of a tensor read its f32 value. */
 struct lt_qparam {
-    float scale;
+    float scale; /* 0 = not quantized */
     bool is_signed;
-}; /* scale 0 = not quantized */
+};
 struct lt_plan {
     int n_nodes;
     uint8_t *is_int8;      /* [n_nodes] 1 only for CONV and LINEAR */

@@ -34,6 +34,7 @@ lt_status lt_opts_default(const struct lt_opt *t, void *cfg, struct lt_err *e);
 /* Defaults first, then the keys of `map` (NULL = none). `skip`: NULL-terminated keys that others read, or NULL. */
 lt_status lt_opts_read(const struct lt_opt *t, const struct lt_yaml *map, const char *const *skip, void *cfg,
                        struct lt_err *e);
+/* One key from text; the others stay. For programs that have no YAML; the tests too set options with it. */
 lt_status lt_opts_set(const struct lt_opt *t, const char *key, const char *value, void *cfg, struct lt_err *e);
 void lt_opts_help(const struct lt_opt *t, struct lt_buf *out);
 void lt_opts_emit(const struct lt_opt *t, const void *cfg, struct lt_buf *out); /* "{key: value, ...}" flow map */

@@ -19,10 +19,11 @@ enum lt_quant_format {
     LT_QUANT_F32 = 2
 }; /* bits of cfg.formats; without F32 every layer is int8 or the plan is refused */
 enum lt_quant_search { LT_QUANT_BISECTION, LT_QUANT_GREEDY };
+enum lt_quant_probing { LT_QUANT_JOINT, LT_QUANT_LAYER }; /* of Hessian traces */
 enum lt_quant_observer { LT_QUANT_MINMAX, LT_QUANT_PERCENTILE, LT_QUANT_MSE };
 struct lt_quant_cfg {
     unsigned formats, metric; /* metric: bit i is row i of quant/metrics.def */
-    int search, observer;
+    int search, observer, probing;
     double percentile;        /* fraction of magnitudes kept by that observer */
     double max_accuracy_drop; /* fraction of images */
     double guard; /* standard errors of the paired difference that are added to the measured drop before it is judged */

@@ -2,7 +2,7 @@
  * Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11), keyed by what a
  * number is for: (seed, purpose, round, item). Never by rank, thread or call order; so no stream is stored and item i
  * draws the same numbers wherever it runs. Adding a purpose at the end never shifts another. Also a gsl_rng_type
- * (base/rng_gsl.h).
+ * (lathe/rng_gsl.h).
  */
 #ifndef LATHE_RNG_H
 #define LATHE_RNG_H

@@ -13,8 +13,9 @@
  * A session computes with the calling thread only (results then depend on nothing but inputs); data parallelism is over
  * sessions. TRAIN sessions of one backend share its memory: backward must follow a forward of the same session with no
  * other session's forward on that backend in between (otherwise it is refused with LT_EINVAL).
- * While forward or backward runs, no signal handler may run on that thread's stack: oneDNN's generated matrix kernels use the stack pointer as an
- * ordinary register. Block signals in threads that compute and take them in another (sigwait), or give handlers SA_ONSTACK.
+ * While forward or backward runs, no signal handler may run on that thread's stack: oneDNN's generated matrix kernels
+ * use the stack pointer as an ordinary register. Block signals in threads that compute and take them in another
+ * (sigwait), or give handlers SA_ONSTACK.
  * INFER sessions take a graph without BN (lt_graph_fold_bn), optionally a plan; they may use `threads` > 1.
  */
 #ifndef LATHE_RUNTIME_H
@@ -26,10 +27,8 @@ extern "C" {
 struct lt_backend;
 struct lt_session;
 enum lt_session_kind { LT_SESSION_TRAIN, LT_SESSION_INFER };
-enum lt_bn_mode {
-    LT_BN_BATCH,
-    LT_BN_RUNNING
-}; /* TRAIN sessions: statistics of this batch, or of the MEAN/VAR parameters */
+/* TRAIN sessions: statistics of this batch, or of the MEAN/VAR parameters. */
+enum lt_bn_mode { LT_BN_BATCH, LT_BN_RUNNING };
 struct lt_session_opt {
     enum lt_session_kind kind;
     int batch;                  /* largest n of forward */

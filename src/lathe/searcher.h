@@ -22,9 +22,9 @@ enum lt_score {
     LT_SCORE_PEAK_ACT_BYTES,
     LT_N_SCORES
 };
-const char *
-lt_score_name(enum lt_score s); /* "accuracy", "latency_ms", "size_kb", "macs", "params", "peak_act_bytes" */
-const char *lt_score_unit(enum lt_score s);
+/* "accuracy", "latency_ms", "size_kb", "macs", "params", "peak_act_bytes" */
+const char *lt_score_name(enum lt_score s);
+const char *lt_score_unit(enum lt_score s); /* "fraction", "ms", "kB", "", "", "bytes" */
 bool lt_score_parse(const char *name, enum lt_score *out);
 struct lt_scores {
     double v[LT_N_SCORES];
@@ -37,21 +37,23 @@ struct lt_objective {
 };
 struct lt_constraint {
     enum lt_score score;
-    double min, max;
-}; /* -INFINITY / INFINITY when open */
+    double min, max; /* -INFINITY / INFINITY when open */
+};
 struct lt_goal {
     int n_objectives;
     struct lt_objective objective[LT_N_SCORES];
     int n_constraints;
     struct lt_constraint constraint[LT_N_SCORES];
 };
+/* The upper limit of a score; INFINITY when it has none. */
+double lt_goal_max(const struct lt_goal *g, enum lt_score score);
 /* Sum over constraints of relative excess; 0 = feasible. *worst (NULL ok) = index of the most violated constraint, -1
  * when none. Unknown scores count as met. */
 double lt_goal_violation(const struct lt_goal *g, const struct lt_scores *s, int *worst);
 /* Pareto dominance on the objectives (all known); a feasible one dominates an infeasible one. */
 bool lt_goal_dominates(const struct lt_goal *g, const struct lt_scores *a, const struct lt_scores *b);
-/* Indices of the non-dominated feasible ones, in input order; returns their number. Objectives plus, when there is only
- * accuracy, the constrained scores as minimised axes are used by the caller by building such a goal. */
+/* Indices of the feasible ones that no other dominates, in input order; returns their number. The axes are the goal's
+ * objectives: a caller that optimises accuracy alone and wants its front against latency adds that objective. */
 int lt_pareto_front(const struct lt_goal *g, const struct lt_scores *s, int n, int *out);
 
 struct lt_probe {

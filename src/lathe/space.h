@@ -15,8 +15,8 @@ extern "C" {
 #define LT_MAX_GENES 192
 struct lt_arch {
     int32_t n;
-    uint8_t g[LT_MAX_GENES];
-}; /* g[i] in [0, cardinality of gene i) */
+    uint8_t g[LT_MAX_GENES]; /* g[i] in [0, cardinality of gene i) */
+};
 struct lt_gene {
     const char *name; /* "s2.b1.kernel", "resolution", ... */
     int n_choices;
@@ -34,8 +34,8 @@ uint64_t lt_space_hash(const struct lt_space *s); /* of everything that changes 
 int lt_space_n_genes(const struct lt_space *s);
 const struct lt_gene *lt_space_gene(const struct lt_space *s, int i);
 double lt_space_log10_size(const struct lt_space *s); /* number of canonical archs */
-void lt_space_size_text(const struct lt_space *s,
-                        struct lt_buf *out); /* exact decimal where it fits in 128 bits, else "1.23e45" */
+/* Number of canonical archs: exact decimal where it fits in 128 bits, else "1.23e45". */
+void lt_space_size_text(const struct lt_space *s, struct lt_buf *out);
 int lt_space_classes(const struct lt_space *s);
 int lt_space_input_channels(const struct lt_space *s);
 int lt_space_resolution(const struct lt_space *s, const struct lt_arch *a);
@@ -44,8 +44,8 @@ int lt_space_max_resolution(const struct lt_space *s);
 void lt_space_largest(const struct lt_space *s, struct lt_arch *out);
 void lt_space_smallest(const struct lt_space *s, struct lt_arch *out);
 void lt_space_sample(const struct lt_space *s, struct lt_rng *r, struct lt_arch *out); /* each gene uniform */
-void lt_space_mutate(const struct lt_space *s, struct lt_rng *r, double p_gene,
-                     struct lt_arch *a); /* at least one effective gene changes */
+/* At least one effective gene changes. */
+void lt_space_mutate(const struct lt_space *s, struct lt_rng *r, double p_gene, struct lt_arch *a);
 void lt_space_crossover(const struct lt_space *s, struct lt_rng *r, const struct lt_arch *a, const struct lt_arch *b,
                         struct lt_arch *out);
 void lt_space_canonical(const struct lt_space *s, struct lt_arch *a);

@@ -32,13 +32,16 @@ lt_status lt_yaml_expect(const struct lt_yaml *n, enum lt_yaml_kind kind, struct
 /* known: NULL-terminated list; an unknown key is an error that names the nearest known key. */
 lt_status lt_yaml_known(const struct lt_yaml *map, const char *const *known, struct lt_err *e);
 lt_status lt_yaml_int(const struct lt_yaml *n, int64_t min, int64_t max, int64_t *out, struct lt_err *e);
-lt_status lt_yaml_bool(const struct lt_yaml *n, bool *out, struct lt_err *e);
 /* Number with optional unit text; `unit` is the unit of *out ("ms", "bytes", "KiB", "%", "" ...; see lathe/opt.h).
  * NaN/inf are refused. */
 lt_status lt_yaml_double(const struct lt_yaml *n, const char *unit, double min, double max, double *out,
                          struct lt_err *e);
-lt_status lt_yaml_emit(const struct lt_yaml *root, struct lt_buf *out,
-                       struct lt_err *e); /* canonical text that parses to the same tree */
+/* Canonical text that parses to the same tree. The program itself never needs it: it is what the tests check the
+ * reader with (write, read, compare), and what a program that makes experiments needs. */
+lt_status lt_yaml_emit(const struct lt_yaml *root, struct lt_buf *out, struct lt_err *e);
+/* Which of the NULL-terminated names the scalar holds; else LT_EINVAL with the place, the nearest one and all of them:
+ * "unknown <what> 'x', did you mean 'y'; there are y, z". */
+lt_status lt_yaml_pick(const struct lt_yaml *n, const char *what, const char *const *names, int *out, struct lt_err *e);
 /* Nearest of the NULL-terminated names by edit distance, or NULL when none is near. */
 const char *lt_nearest(const char *word, const char *const *names);
 #ifdef __cplusplus

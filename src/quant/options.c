@@ -25,7 +25,8 @@ const struct lt_opt lt_quant_opts[] = {
     {"max_accuracy_drop", LT_OPT_DOUBLE, "fraction", "0.5%", 0, 1, AT(max_accuracy_drop), NULL,
      "largest loss of accuracy against the same network in f32"},
     {"guard", LT_OPT_DOUBLE, "", "1", 0, 5, AT(guard), NULL,
-     "standard errors added to the measured drop before it is compared with the limit"},
+     "standard errors added to the measured drop before it is compared with the limit; where int8 changes the outcome "
+     "of 1% of the images, one is 0.14% of 5000 validation images, 0.2% of 2500 and 0.7% of 200"},
     {"calib_images", LT_OPT_INT, "", "512", 1, 1e6, AT(calib_images), NULL,
      "training images that set activation ranges"},
     {"eval_images", LT_OPT_INT, "", "0", 0, 1e9, AT(eval_images), NULL,
@@ -34,6 +35,10 @@ const struct lt_opt lt_quant_opts[] = {
      "training images behind noise and hessian"},
     {"probes", LT_OPT_INT, "", "16", 1, 1e4, AT(probes), NULL,
      "random directions of hessian; noise draws one pair for every 8"},
+    {"probing", LT_OPT_ENUM, "", "joint", 0, 0, AT(probing), "joint|layer",
+     "hessian probes all layers at once, or each layer with all probes: exact to a few per cent from 100 on, and as "
+     "many "
+     "times the work as there are layers"},
     {"refine", LT_OPT_INT, "", "8", 0, 1e4, AT(refine), NULL, "single layers tried after the bisection"},
     {0},
 };

@@ -47,10 +47,11 @@ const struct lt_quant_metric_ops *lt_quant_metric_at(int i);
 int lt_quant_weight_param(const struct lt_graph *g, int layer); /* index into g->param */
 /* Sum of squared int8 rounding errors of a layer's weights, with its scales as lathe/graph.h defines them. */
 double lt_quant_weight_error(const struct lt_quant_job *job, int layer);
-/* Mean of v'Hv over Rademacher probes restricted to each layer's weights: an unbiased estimate of trace(H_ii) of the
- * mean loss on the images. */
-lt_status lt_quant_hessian_trace(const struct lt_quant_job *job, const struct lt_qimages *im, int probes,
-                                 const int *layer, int n, double *trace, struct lt_err *e);
+/* trace(H_ii) of the mean loss on the images, for each layer's weights, estimated without bias from that many products
+ * of H with a vector: of all layers together, or of each. */
+lt_status lt_quant_hessian_trace(const struct lt_quant_job *job, const struct lt_qimages *im,
+                                 enum lt_quant_probing probing, int products, const int *layer, int n, double *trace,
+                                 struct lt_err *e);
 
 /* ---- search: bisect.c, greedy.c, order.c, search.c ---- */
 struct lt_qsearch {

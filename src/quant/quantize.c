@@ -239,7 +239,7 @@ double lt_quant_images(const struct lt_quant_cfg *cfg, int layers, int n_validat
     double each = cfg->eval_images > 0 && cfg->eval_images < n_validation ? (double)cfg->eval_images : n_validation;
     double evals = 1, images = (double)KEPT * (double)cfg->calib_images; /* f32, and the observers */
     unsigned metrics = cfg->metric ? cfg->metric : 1;
-    if (layers < 1) return each;
+    if (layers < 1 || !(cfg->formats & LT_QUANT_INT8)) return each;
     if (!(cfg->formats & LT_QUANT_F32)) return images + 2 * each;
     for (int i = 0; i < lt_quant_metric_count(); i++) {
         const struct lt_quant_metric_ops *m = lt_quant_metric_at(i);

@@ -153,6 +153,25 @@ static lt_status compare_device(const struct lt_run *r, struct change *diff, str
     return lt_buf_ok(&diff->text, e);
 }
 
+/* Without --force the run goes on, for training and search need no device; but who waits for them should know how it
+ * will end. Rank 0; a device that cannot even be opened here says enough for itself when it is needed. */
+static void warn_device(const struct lt_run *r) {
+    const struct lt_json *rec = lt_store_find(r->store, "device", NULL);
+    struct lt_device *d = NULL;
+    const char *was;
+    char now[24];
+    if (r->comm->rank || !rec || lt_store_find(r->store, "final", NULL) || lt_json_str(rec, "hash", &was, NULL) ||
+        lt_device_open(r->x->device, &d, NULL))
+        return;
+    hex(now, lt_device_hash(d));
+    if (strcmp(was, now))
+        lt_ui_say(r->ui, LT_UI_WARN,
+                  "%s: its measurements were made on another device or machine: what is left to measure must be "
+                  "measured there, or --force starts again here",
+                  lt_store_dir(r->store));
+    lt_device_close(d);
+}
+
 /* A new journal gets its first record; an old one must be of this experiment. */
 lt_status lt_run_begin(struct lt_run *r, bool force, struct lt_err *e) {
     struct lt_flat flat = {0};
@@ -170,6 +189,7 @@ lt_status lt_run_begin(struct lt_run *r, bool force, struct lt_err *e) {
             goto out;
         }
         if (diff.text.len && (s = restart(r, &flat, &diff, e))) goto out;
+        if (!force) warn_device(r);
     } else {
         if (r->comm->rank == 0) s = write_begin(r, &flat, e);
         if ((s = lt_store_commit(r->store, s, e))) goto out;

@@ -137,8 +137,7 @@ static lt_status probe_search(struct lt_run *r, struct lt_estimate *out, struct 
     int n_val = lt_data_validation(r->data)->n;
     double calib = (double)r->x->train.calib_images, shown = fmin(n_val, (double)r->x->train.eval_images);
     mid.image_s = each / fmax(1, calib + shown);
-    if (r->x->quantize)
-        out->quantize_s += mid.image_s * (calib + lt_quant_images(&r->x->quant, mid.layers, n_val));
+    if (r->x->quantize) out->quantize_s += mid.image_s * (calib + lt_quant_images(&r->x->quant, mid.layers, n_val));
     out->final_s = final_s(r, out, &mid);
     return LT_OK;
 }

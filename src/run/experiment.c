@@ -425,8 +425,7 @@ static lt_status read_constraints(struct lt_experiment *x, struct lt_buf *resolv
         if (lo && hi && l.min.of_largest == l.max.of_largest && l.min.value > l.max.value)
             return lt_yaml_fail(e, c, "min %g is above max %g", l.min.value, l.max.value);
         if (l.score == LT_SCORE_ACCURACY && (l.min.of_largest || l.max.of_largest))
-            return lt_yaml_fail(
-                e, c, "limits are absolute (the largest network is not evaluated before the search)");
+            return lt_yaml_fail(e, c, "limits are absolute (the largest network is not evaluated before the search)");
         x->limit[x->n_limits++] = l;
         lt_buf_printf(resolved, "%s%s: {", i ? ", " : "", c->key);
         put_bound(resolved, "min", &l.min, l.score, false);
@@ -455,13 +454,13 @@ static lt_status read_table(struct lt_experiment *x, const char *key, const stru
 
 /* The trainer says the same; here it is said before anything has been measured, and with its place. */
 static lt_status check_batch(const struct lt_experiment *x, struct lt_err *e) {
-    const struct lt_yaml *n = section(x, "supernet"), *at = n;
+    const struct lt_yaml *n = section(x, "supernet"), *in_shards = n ? lt_yaml_get(n, "shards") : NULL,
+                         *in_batch = n ? lt_yaml_get(n, "batch") : NULL;
     int64_t shards = x->train.shards, batch = x->train.batch;
-    if (n && lt_yaml_get(n, "batch")) at = lt_yaml_get(n, "batch");
-    if (n && lt_yaml_get(n, "shards")) at = lt_yaml_get(n, "shards");
-    if (shards & (shards - 1)) return lt_yaml_fail(e, at, "%lld is not a power of two", (long long)shards);
+    if (shards & (shards - 1)) return lt_yaml_fail(e, in_shards, "%lld is not a power of two", (long long)shards);
     if (batch % shards || batch / shards < 2)
-        return lt_yaml_fail(e, at, "a batch of %lld images does not divide into %lld shards of at least 2 each",
+        return lt_yaml_fail(e, in_batch ? in_batch : in_shards,
+                            "a batch of %lld images does not divide into %lld shards of at least 2 each",
                             (long long)batch, (long long)shards);
     return LT_OK;
 }
@@ -481,9 +480,14 @@ static const struct lt_opt precision_opts[] = {
     {0},
 };
 
+static const char name_chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
 static char *default_name(const char *path) {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
-    return lt_asprintf("%.*s", dot && dot != base ? (int)(dot - base) : (int)strlen(base), base);
+    char *name = lt_asprintf("%.*s", dot && dot != base ? (int)(dot - base) : (int)strlen(base), base);
+    for (size_t i = 0; name && name[i]; i++) /* like a name in the file, or the resolved text would not be read */
+        if (!strchr(name_chars, name[i]) || (!i && name[i] == '.')) name[i] = '_';
+    return name;
 }
 
 static lt_status read_top(struct lt_experiment *x, struct lt_buf *resolved, struct lt_err *e) {
@@ -499,8 +503,7 @@ static lt_status read_top(struct lt_experiment *x, struct lt_buf *resolved, stru
     x->seed = (uint64_t)v;
     if ((n = lt_yaml_get(root, "name"))) {
         if ((s = lt_yaml_expect(n, LT_YAML_SCALAR, e))) return s;
-        if (!n->text[0] || n->text[0] == '.' ||
-            strspn(n->text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(n->text))
+        if (!n->text[0] || n->text[0] == '.' || strspn(n->text, name_chars) != strlen(n->text))
             return lt_yaml_fail(e, n, "'%s' names a folder: letters, digits, '.', '_' and '-'", n->text);
         x->name = lt_strdup(n->text);
     } else {
@@ -530,7 +533,8 @@ lt_status lt_experiment_load(const char *path, const char *const *set, int n_set
         if ((s = lt_yaml_edit_set(x->doc, set[i], e))) goto out;
     if ((s = read_top(x, &text, e))) goto out;
     if ((s = read_space(x, e))) goto out;
-    lt_buf_puts(&text, "space: {file: ");
+    /* a name is looked up otherwise than a file: it stays what it was */
+    lt_buf_printf(&text, "space: {%s: ", lt_yaml_get(section(x, "space"), "file") ? "file" : "name");
     lt_yaml_scalar(&text, x->space_path, true);
     lt_buf_puts(&text, "}\n");
     if ((s = read_data(x, e))) goto out;

@@ -44,7 +44,7 @@ bool lt_experiment_key_is_free(const char *key) {
     /* what changes how a run is computed but not what comes out; the contents behind the two paths are compared by
      * their hashes */
     static const char *const keys[] = {
-        "supernet.threads", "supernet.checkpoint_s", "deploy.verify", "space.file", "data.dir", NULL};
+        "supernet.threads", "supernet.checkpoint_s", "deploy.verify", "space.file", "space.name", "data.dir", NULL};
     for (int i = 0; keys[i]; i++)
         if (!strcmp(keys[i], key)) return true;
     return false;

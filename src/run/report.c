@@ -1,7 +1,7 @@
 /*
  * Run room: report.html out of summary.json. The page itself is report_page.html, compiled in; this file only fills its
- * two places:
- * @DATA@ with the summary and @CHARTJS@ with the text of Chart.js (found where configure or the distribution put it).
+ * two places: @DATA@ with the summary and @CHARTJS@ with the text of Chart.js, found where configure or the
+ * distribution put it.
  */
 #include "config.h"
 

@@ -79,6 +79,7 @@ lt_status lt_run_experiment(const struct lt_experiment *x, struct lt_comm *comm,
                             const struct lt_ui *ui, struct lt_err *e) {
     struct lt_run r = {.x = x, .comm = comm, .ui = ui, .until = opt->until, .started_s = lt_now_s()};
     unsigned wanted = 1u << (N_STAGES - 1);
+    const char *finished = NULL;
     char *dir = lt_run_dir(x, opt->dir);
     lt_status s = dir ? LT_OK : lt_fail(e, LT_ENOMEM, "run folder");
     if (opt->until) {
@@ -100,9 +101,10 @@ lt_status lt_run_experiment(const struct lt_experiment *x, struct lt_comm *comm,
         if (!(wanted & (1u << i))) continue;
         lt_ui_say(ui, LT_UI_DEBUG, "stage %s, after %.1f s", stages[i].name, lt_now_s() - r.started_s);
         s = stages[i].run(&r, e);
+        if (!s) finished = stages[i].name;
         if (comm->rank == 0) { /* also after a failure: what is known by then */
             struct lt_err why = {0};
-            lt_status t = lt_summary_write(&r, s ? NULL : stages[i].name, &why);
+            lt_status t = lt_summary_write(&r, finished, &why);
             if (t && !s) s = lt_fail(e, t, "%s", why.msg);
         }
         s = lt_comm_agree(comm, s, e);

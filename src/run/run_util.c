@@ -135,6 +135,17 @@ lt_status lt_measured_read(const struct lt_json *record, struct lt_measured *out
     return LT_OK;
 }
 
+double lt_run_int8_gain_s(const struct lt_json *quantize) {
+    const struct lt_json *l = quantize ? lt_json_get(quantize, "layers") : NULL;
+    double sum = l ? 0 : NAN;
+    for (int i = 0; l && i < l->n; i++) {
+        const struct lt_json *int8 = lt_json_get(l->child[i], "int8");
+        double f32_s = lt_json_num_or(l->child[i], "f32_s", 0), int8_s = lt_json_num_or(l->child[i], "int8_s", 0);
+        if (int8 && int8->b) sum += f32_s > 0 && int8_s > 0 ? f32_s - int8_s : NAN;
+    }
+    return sum;
+}
+
 void lt_scores_write(struct lt_jw *w, const struct lt_scores *s) {
     lt_jw_obj(w);
     for (int i = 0; i < LT_N_SCORES; i++)
@@ -147,6 +158,16 @@ void lt_scores_read(const struct lt_json *obj, struct lt_scores *s) {
         const struct lt_json *n = lt_json_get(obj, lt_score_name((enum lt_score)i));
         if (n && n->kind == LT_JSON_NUM) set(s, (enum lt_score)i, n->num);
     }
+}
+
+const char *lt_json_text(const struct lt_json *obj, const char *key) {
+    const char *t = NULL;
+    return obj && !lt_json_str(obj, key, &t, NULL) ? t : NULL;
+}
+
+const struct lt_json *lt_json_list(const struct lt_json *obj, const char *key) {
+    const struct lt_json *l = obj ? lt_json_get(obj, key) : NULL;
+    return l && l->kind == LT_JSON_ARR ? l : NULL;
 }
 
 double lt_json_num_or(const struct lt_json *obj, const char *key, double dflt) {

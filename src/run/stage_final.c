@@ -36,8 +36,7 @@ static lt_status write_row(struct lt_run *r, const struct lt_final_row *row, str
     lt_jw_knum(w, "lo_ms", 1e3 * m.lo_s);
     lt_jw_knum(w, "hi_ms", 1e3 * m.hi_s);
     lt_jw_kbool(w, "unstable", m.unstable);
-    /* the predictor knows f32 networks only */
-    lt_jw_knum(w, "predicted_ms", row->quantized ? NAN : cheap.v[LT_SCORE_LATENCY_MS]);
+    lt_jw_knum(w, "predicted_ms", cheap.v[LT_SCORE_LATENCY_MS] - (row->quantized ? 1e3 * lt_run_int8_gain_s(rec) : 0));
     lt_jw_knum(w, "size_kb", row->quantized ? lt_json_num_or(rec, "size_kb", NAN) : cheap.v[LT_SCORE_SIZE_KB]);
     lt_jw_knum(w, "macs", cheap.v[LT_SCORE_MACS]);
     lt_jw_obj_end(w);

@@ -64,12 +64,17 @@ struct lt_measured {
     bool unstable;
 };
 lt_status lt_measured_read(const struct lt_json *record, struct lt_measured *out, struct lt_err *e);
+/* What the int8 layers of a "quantize" record save, from the measured layer times: the predictor knows f32 networks
+ * only. NaN where the device has no layer times. */
+double lt_run_int8_gain_s(const struct lt_json *quantize);
 /* "scores" of a record. */
 void lt_scores_write(struct lt_jw *w, const struct lt_scores *s);
 void lt_scores_read(const struct lt_json *obj, struct lt_scores *s);
 double lt_json_num_or(const struct lt_json *obj, const char *key, double dflt); /* dflt too for null */
-/* The goal whose Pareto front is shown: the objectives; a single one is shown against latency.
- */
+/* The string, the list under a key of an object (NULL ok); NULL when there is none. */
+const char *lt_json_text(const struct lt_json *obj, const char *key);
+const struct lt_json *lt_json_list(const struct lt_json *obj, const char *key);
+/* The goal whose Pareto front is shown: the objectives; a single one is shown against latency. */
 void lt_front_goal(const struct lt_goal *g, struct lt_goal *out);
 
 /* Every candidate in the journal in ask order; borrowed texts. */

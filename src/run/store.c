@@ -23,7 +23,7 @@ struct record {
 
 struct lt_store {
     char *dir, *path;
-    struct lt_comm *comm; /* NULL: opened for reading */
+    struct lt_comm *comm;
     struct lt_lock *lock;
     int fd; /* rank 0 only, else -1 */
     int n, cap;
@@ -149,24 +149,6 @@ static lt_status store_new(const char *dir, struct lt_comm *comm, struct lt_stor
     if (!st || !st->dir || !st->path) {
         lt_store_close(st);
         return lt_fail(e, LT_ENOMEM, "%s", dir);
-    }
-    *out = st;
-    return LT_OK;
-}
-
-lt_status lt_store_read(const char *dir, struct lt_store **out, bool *torn, struct lt_err *e) {
-    struct lt_store *st = NULL;
-    struct lt_buf text = LT_BUF_INIT;
-    size_t good = 0;
-    lt_status s = store_new(dir, NULL, &st, e);
-    if (!s) s = lt_file_read(st->path, max_journal, &text, e);
-    if (!s) s = check_lines(st->path, text.data, text.len, &good, e);
-    if (!s) s = index_all(st, text.data, good, e);
-    if (!s && torn) *torn = good != text.len;
-    lt_buf_release(&text);
-    if (s) {
-        lt_store_close(st);
-        return s;
     }
     *out = st;
     return LT_OK;
@@ -322,8 +304,8 @@ static lt_status append(struct lt_store *st, struct lt_err *e) {
             if (k < 0 && errno == EINTR) continue;
             if (k <= 0) {
                 int why = k < 0 ? errno : ENOSPC;
-                lt_status s = lt_fail(e, LT_EIO, "%s: write: %s; what is recorded so far is kept", st->path,
-                                      strerror(why));
+                lt_status s =
+                    lt_fail(e, LT_EIO, "%s: write: %s; what is recorded so far is kept", st->path, strerror(why));
                 if (done && before >= 0 && ftruncate(st->fd, before))
                     s = lt_fail(e, LT_EIO, "%s: write: %s; truncate: %s", st->path, strerror(why), strerror(errno));
                 return s;

@@ -4,9 +4,14 @@
  *
  *   lt_store_open(dir, comm, ui, &st, e);                  collective; takes the folder's lock, drops a torn last line
  *   const struct lt_json *r = lt_store_find(st, "eval", arch);
- *   if (comm->rank == 0) { lt_record_begin(&w, &b, "eval", arch); ...; lt_record_end(&w); s = lt_store_add(st, &b, e);
- * } s = lt_store_commit(st, s, e);                         collective: statuses agreed, records written, synced, and
- * known everywhere
+ *   if (comm->rank == 0) {
+ *       lt_record_begin(&w, &b, "eval", arch);
+ *       ...
+ *       lt_record_end(&w);
+ *       s = lt_store_add(st, &b, e);
+ *   }
+ *   s = lt_store_commit(st, s, e);                         collective: statuses agreed, records written and synced,
+ *                                                          known everywhere
  */
 #ifndef LT_RUN_STORE_H
 #define LT_RUN_STORE_H
@@ -36,8 +41,6 @@ lt_status lt_store_commit(struct lt_store *st, lt_status mine, struct lt_err *e)
  * is the new journal. */
 lt_status lt_store_restart(struct lt_store *st, bool keep_weights, struct lt_err *e);
 
-/* Reads a journal without a lock: for reports and tests. Torn last line: *torn (NULL ok) and dropped. */
-lt_status lt_store_read(const char *dir, struct lt_store **out, bool *torn, struct lt_err *e);
 /* "...}" without its CRC -> line with CRC and newline; the inverse of what reading checks. */
 lt_status lt_record_seal(const struct lt_buf *record, struct lt_buf *line, struct lt_err *e);
 #endif

@@ -9,16 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_of(const struct lt_json *obj, const char *key) {
-    const char *t = NULL;
-    return obj && !lt_json_str(obj, key, &t, NULL) ? t : NULL;
-}
-
-static const struct lt_json *list_of(const struct lt_json *obj, const char *key) {
-    const struct lt_json *l = obj ? lt_json_get(obj, key) : NULL;
-    return l && l->kind == LT_JSON_ARR ? l : NULL;
-}
-
 static bool true_of(const struct lt_json *obj, const char *key) {
     const struct lt_json *b = obj ? lt_json_get(obj, key) : NULL;
     return b && b->kind == LT_JSON_BOOL && b->b;
@@ -55,8 +45,8 @@ void lt_json_copy(struct lt_jw *w, const struct lt_json *j) {
 }
 
 static void put_train(struct lt_jw *w, const struct lt_json *rec) {
-    const struct lt_json *curve = list_of(rec, "curve"), *meta = rec ? lt_json_get(rec, "meta") : NULL,
-                         *speed = list_of(meta, "images_per_s"), *sec = list_of(meta, "seconds");
+    const struct lt_json *curve = lt_json_list(rec, "curve"), *meta = rec ? lt_json_get(rec, "meta") : NULL,
+                         *speed = lt_json_list(meta, "images_per_s"), *sec = lt_json_list(meta, "seconds");
     static const char *const keys[] = {"epoch", "loss_largest", "loss_smallest", "lr"};
     lt_jw_key(w, "train");
     lt_jw_arr(w);
@@ -71,22 +61,22 @@ static void put_train(struct lt_jw *w, const struct lt_json *rec) {
 }
 
 static void put_measured(struct lt_jw *w, const struct lt_run *r) {
-    const struct lt_json *hold = list_of(lt_store_find(r->store, "predict", NULL), "holdout");
+    const struct lt_json *hold = lt_json_list(lt_store_find(r->store, "predict", NULL), "holdout");
     lt_jw_key(w, "measured");
     lt_jw_arr(w);
     for (int i = 0; i < lt_store_count(r->store); i++) {
         const struct lt_json *rec = lt_store_at(r->store, i);
-        const char *type = text_of(rec, "type"), *arch = text_of(rec, "arch");
+        const char *type = lt_json_text(rec, "type"), *arch = lt_json_text(rec, "arch");
         struct lt_measured m;
         double predicted = NAN;
         if (!type || !arch || strcmp(type, "measure") || lt_measured_read(rec, &m, NULL)) continue;
         for (int k = 0; hold && k < hold->n; k++) {
-            const char *a = text_of(hold->child[k], "arch");
+            const char *a = lt_json_text(hold->child[k], "arch");
             if (a && !strcmp(a, arch)) predicted = lt_json_num_or(hold->child[k], "predicted_s", NAN);
         }
         lt_jw_obj(w);
         lt_jw_kstr(w, "arch", arch);
-        lt_jw_kstr(w, "role", text_of(rec, "role"));
+        lt_jw_kstr(w, "role", lt_json_text(rec, "role"));
         lt_jw_knum(w, "measured_ms", 1e3 * m.median_s);
         lt_jw_knum(w, "lo_ms", 1e3 * m.lo_s);
         lt_jw_knum(w, "hi_ms", 1e3 * m.hi_s);
@@ -99,7 +89,7 @@ static void put_measured(struct lt_jw *w, const struct lt_run *r) {
 
 static void put_candidates(struct lt_jw *w, const struct lt_run *r, const struct lt_candidate *c, int n,
                            const char *chosen) {
-    const struct lt_json *front = list_of(lt_store_find(r->store, "search", NULL), "front");
+    const struct lt_json *front = lt_json_list(lt_store_find(r->store, "search", NULL), "front");
     lt_jw_key(w, "candidates");
     lt_jw_arr(w);
     for (int i = 0; i < n; i++) {
@@ -123,7 +113,7 @@ static void put_verified(struct lt_jw *w, const struct lt_run *r, const char *ch
     lt_jw_arr(w);
     for (int i = 0; i < lt_store_count(r->store); i++) {
         const struct lt_json *rec = lt_store_at(r->store, i), *eval;
-        const char *type = text_of(rec, "type"), *arch = text_of(rec, "arch");
+        const char *type = lt_json_text(rec, "type"), *arch = lt_json_text(rec, "arch");
         struct lt_measured m;
         if (!type || !arch || strcmp(type, "verify") || lt_measured_read(rec, &m, NULL)) continue;
         eval = lt_store_find(r->store, "eval", arch);
@@ -143,7 +133,7 @@ static void put_verified(struct lt_jw *w, const struct lt_run *r, const char *ch
 }
 
 static void put_layers(struct lt_jw *w, const struct lt_json *quantize) {
-    const struct lt_json *l = list_of(quantize, "layers");
+    const struct lt_json *l = lt_json_list(quantize, "layers");
     bool kept = true_of(quantize, "kept");
     int n8 = 0;
     lt_jw_key(w, "layers");
@@ -153,20 +143,20 @@ static void put_layers(struct lt_jw *w, const struct lt_json *quantize) {
         bool int8 = true_of(c, "int8") && kept;
         n8 += int8;
         lt_jw_obj(w);
-        lt_jw_kstr(w, "name", text_of(c, "name"));
+        lt_jw_kstr(w, "name", lt_json_text(c, "name"));
         lt_jw_kbool(w, "int8", int8);
         double f32_s = lt_json_num_or(c, "f32_s", NAN), int8_s = lt_json_num_or(c, "int8_s", NAN);
         lt_jw_knum(w, "f32_us", f32_s > 0 ? 1e6 * f32_s : NAN);
         lt_jw_knum(w, "int8_us", int8_s > 0 ? 1e6 * int8_s : NAN);
         lt_jw_knum(w, "sensitivity", lt_json_num_or(c, "sensitivity", NAN));
-        lt_jw_kstr(w, "reason", true_of(c, "int8") && !kept ? "quantized network not kept" : text_of(c, "reason"));
+        lt_jw_kstr(w, "reason", true_of(c, "int8") && !kept ? "quantized network not kept" : lt_json_text(c, "reason"));
         lt_jw_obj_end(w);
     }
     lt_jw_arr_end(w);
     if (l) {
         struct lt_buf b = LT_BUF_INIT;
         lt_buf_printf(&b, "%d of %d layers in int8, the others in f32; quantization %s: %s", n8, l->n,
-                      kept ? "kept" : "not kept", text_of(quantize, "why"));
+                      kept ? "kept" : "not kept", lt_json_text(quantize, "why"));
         lt_jw_kstr(w, "layers_text", b.data);
         lt_buf_release(&b);
     } else {
@@ -175,7 +165,7 @@ static void put_layers(struct lt_jw *w, const struct lt_json *quantize) {
 }
 
 static void put_final(struct lt_jw *w, const struct lt_run *r) {
-    const struct lt_json *rec = lt_store_find(r->store, "final", NULL), *rows = list_of(rec, "rows"),
+    const struct lt_json *rec = lt_store_find(r->store, "final", NULL), *rows = lt_json_list(rec, "rows"),
                          *dep = lt_store_find(r->store, "deploy", NULL);
     lt_jw_key(w, "final");
     if (rows) {
@@ -202,19 +192,16 @@ static void put_texts(struct lt_jw *w, const struct lt_run *r) {
     const struct lt_json *p = lt_store_find(r->store, "predict", NULL), *t = lt_store_find(r->store, "train", NULL),
                          *meta = t ? lt_json_get(t, "meta") : NULL;
     struct lt_buf b = LT_BUF_INIT;
-    double limit = INFINITY;
-    for (int i = 0; i < r->goal.n_constraints; i++)
-        if (r->goal.constraint[i].score == LT_SCORE_LATENCY_MS) limit = r->goal.constraint[i].max;
     lt_goal_text(&r->goal, &b);
     lt_jw_kstr(w, "constraints_text", b.data);
-    lt_jw_knum(w, "latency_limit_ms", limit);
+    lt_jw_knum(w, "latency_limit_ms", lt_goal_max(&r->goal, LT_SCORE_LATENCY_MS));
     lt_buf_clear(&b);
     if (p && lt_json_num_or(p, "n_holdout", 0) < 1)
         lt_buf_printf(&b, "predictor '%s': fitted from %d measurements, none held out: its error is not known",
-                      text_of(p, "predictor"), (int)lt_json_num_or(p, "n_train", 0));
+                      lt_json_text(p, "predictor"), (int)lt_json_num_or(p, "n_train", 0));
     else if (p)
         lt_buf_printf(&b, "predictor '%s': fitted from %d measurements; %d held out: Spearman %.3f, mean error %.2f %%",
-                      text_of(p, "predictor"), (int)lt_json_num_or(p, "n_train", 0),
+                      lt_json_text(p, "predictor"), (int)lt_json_num_or(p, "n_train", 0),
                       (int)lt_json_num_or(p, "n_holdout", 0), lt_json_num_or(p, "spearman", NAN),
                       100 * lt_json_num_or(p, "mape", NAN));
     lt_jw_kstr(w, "predictor_text", p ? b.data : NULL);
@@ -240,18 +227,18 @@ static void put_provenance(struct lt_jw *w, const struct lt_run *r) {
     struct lt_jw jw;
     lt_jw_key(w, "provenance");
     lt_jw_arr(w);
-    put_pair(w, "lathe", text_of(meta, "version"));
-    put_pair(w, "runtime", text_of(meta, "runtime"));
-    put_pair(w, "processor", text_of(meta, "cpu"));
-    put_pair(w, "started", text_of(meta, "time"));
+    put_pair(w, "lathe", lt_json_text(meta, "version"));
+    put_pair(w, "runtime", lt_json_text(meta, "runtime"));
+    put_pair(w, "processor", lt_json_text(meta, "cpu"));
+    put_pair(w, "started", lt_json_text(meta, "time"));
     if (dev) {
         lt_jw_init(&jw, &b);
         lt_json_copy(&jw, lt_json_get(dev, "device"));
         put_pair(w, "device", b.data);
     }
-    put_pair(w, "space hash", text_of(begin, "space_hash"));
-    put_pair(w, "data hash", text_of(begin, "data_hash"));
-    put_pair(w, "weights hash", text_of(lt_store_find(r->store, "train", NULL), "hash"));
+    put_pair(w, "space hash", lt_json_text(begin, "space_hash"));
+    put_pair(w, "data hash", lt_json_text(begin, "data_hash"));
+    put_pair(w, "weights hash", lt_json_text(lt_store_find(r->store, "train", NULL), "hash"));
     put_pair(w, "experiment", r->x->resolved);
     lt_jw_arr_end(w);
     lt_buf_release(&b);
@@ -261,7 +248,7 @@ lt_status lt_summary_write(const struct lt_run *r, const char *stage, struct lt_
     const struct lt_json *begin = lt_store_find(r->store, "begin", NULL),
                          *chosen_rec = lt_store_find(r->store, "chosen", NULL),
                          *dev = lt_store_find(r->store, "device", NULL);
-    const char *chosen = text_of(chosen_rec, "arch");
+    const char *chosen = lt_json_text(chosen_rec, "arch");
     struct lt_candidate *c = NULL;
     struct lt_buf b = LT_BUF_INIT;
     struct lt_jw w;
@@ -275,7 +262,7 @@ lt_status lt_summary_write(const struct lt_run *r, const char *stage, struct lt_
     lt_jw_kstr(&w, "name", r->x->name);
     lt_jw_kstr(&w, "space", lt_space_name(r->x->space));
     lt_jw_kstr(&w, "device",
-               dev ? text_of(lt_json_get(dev, "device"), "name") : lt_yaml_get(r->x->device, "name")->text);
+               dev ? lt_json_text(lt_json_get(dev, "device"), "name") : lt_yaml_get(r->x->device, "name")->text);
     lt_jw_kint(&w, "seed", (int64_t)r->x->seed);
     lt_jw_kint(&w, "ranks", (int64_t)lt_json_num_or(begin ? lt_json_get(begin, "meta") : NULL, "ranks", r->comm->size));
     lt_jw_kstr(&w, "stage", stage);

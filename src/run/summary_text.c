@@ -11,16 +11,6 @@
 
 enum { FRONT_ROWS = 8 };
 
-static const char *text_of(const struct lt_json *obj, const char *key) {
-    const char *t = NULL;
-    return obj && !lt_json_str(obj, key, &t, NULL) ? t : NULL;
-}
-
-static const struct lt_json *list_of(const struct lt_json *obj, const char *key) {
-    const struct lt_json *l = lt_json_get(obj, key);
-    return l && l->kind == LT_JSON_ARR ? l : NULL;
-}
-
 static int by_latency(const void *pa, const void *pb) {
     double a = lt_json_num_or(*(const struct lt_json *const *)pa, "latency_ms", INFINITY),
            b = lt_json_num_or(*(const struct lt_json *const *)pb, "latency_ms", INFINITY);
@@ -35,7 +25,7 @@ static void cell(struct lt_buf *b, int width, double v, double times, int digits
 }
 
 static lt_status put_front(struct lt_buf *b, const struct lt_json *root, struct lt_err *e) {
-    const struct lt_json *all = list_of(root, "candidates"), **front;
+    const struct lt_json *all = lt_json_list(root, "candidates"), **front;
     int n = 0;
     if (!all || !all->n) return LT_OK;
     if (!(front = lt_calloc((size_t)all->n, sizeof(*front)))) return lt_fail(e, LT_ENOMEM, "table");
@@ -54,23 +44,23 @@ static lt_status put_front(struct lt_buf *b, const struct lt_json *root, struct 
         cell(b, 6, lt_json_num_or(c, "accuracy", NAN), 100, 2, " %");
         cell(b, 8, lt_json_num_or(c, "latency_ms", NAN), 1, 4, " ms");
         cell(b, 7, lt_json_num_or(c, "size_kb", NAN), 1, 0, " kB");
-        lt_buf_printf(b, "  %s\n", text_of(c, "arch"));
+        lt_buf_printf(b, "  %s\n", lt_json_text(c, "arch"));
     }
     lt_free(front);
     return LT_OK;
 }
 
 static void put_final(struct lt_buf *b, const struct lt_json *root) {
-    const struct lt_json *rows = list_of(root, "final"), *big = NULL, *dep = NULL;
+    const struct lt_json *rows = lt_json_list(root, "final"), *big = NULL, *dep = NULL;
     if (!rows || !rows->n) return;
     lt_buf_puts(
         b, "\n                        test accuracy  measured latency [95 % interval]       predicted       size\n");
     for (int i = 0; i < rows->n; i++) {
         const struct lt_json *r = rows->child[i], *unstable = lt_json_get(r, "unstable");
-        const char *role = text_of(r, "role");
+        const char *role = lt_json_text(r, "role");
         if (role && !strcmp(role, "largest")) big = r;
         if (role && !strcmp(role, "deployed")) dep = r;
-        lt_buf_printf(b, "  %-20s", text_of(r, "role_text"));
+        lt_buf_printf(b, "  %-20s", lt_json_text(r, "role_text"));
         cell(b, 11, lt_json_num_or(r, "accuracy", NAN), 100, 2, " %");
         cell(b, 9, lt_json_num_or(r, "latency_ms", NAN), 1, 4, " ms");
         lt_buf_printf(b, " [%.4f, %.4f]%s", lt_json_num_or(r, "lo_ms", NAN), lt_json_num_or(r, "hi_ms", NAN),
@@ -83,7 +73,7 @@ static void put_final(struct lt_buf *b, const struct lt_json *root) {
         lt_buf_printf(b, "  deployed against largest: %.2f x the latency, %+.2f points of accuracy\n",
                       lt_json_num_or(dep, "latency_ms", NAN) / lt_json_num_or(big, "latency_ms", NAN),
                       100 * (lt_json_num_or(dep, "accuracy", NAN) - lt_json_num_or(big, "accuracy", NAN)));
-    if (dep) lt_buf_printf(b, "  deployed architecture: %s\n", text_of(dep, "arch"));
+    if (dep) lt_buf_printf(b, "  deployed architecture: %s\n", lt_json_text(dep, "arch"));
 }
 
 lt_status lt_summary_text(const char *dir, struct lt_buf *out, struct lt_err *e) {
@@ -96,10 +86,10 @@ lt_status lt_summary_text(const char *dir, struct lt_buf *out, struct lt_err *e)
     static const char *const lines[] = {"constraints_text", "predictor_text", "train_text"};
     static const char *const heads[] = {"limits:    ", "", "training:  "};
     for (int i = 0; i < 3; i++)
-        if (text_of(root, lines[i])) lt_buf_printf(out, "%s%s\n", heads[i], text_of(root, lines[i]));
+        if (lt_json_text(root, lines[i])) lt_buf_printf(out, "%s%s\n", heads[i], lt_json_text(root, lines[i]));
     if ((s = put_front(out, root, e))) goto out;
     put_final(out, root);
-    if (text_of(root, "layers_text")) lt_buf_printf(out, "  %s\n", text_of(root, "layers_text"));
+    if (lt_json_text(root, "layers_text")) lt_buf_printf(out, "  %s\n", lt_json_text(root, "layers_text"));
     s = lt_buf_ok(out, e);
 out:
     lt_json_free(root);

@@ -20,6 +20,8 @@ bad 2 "unknown key" "bad.yaml:$(at '^supernet'):12: " 's/{epochs/{epoch/'
 bad 2 "wrong unit" "bad.yaml:$(at latency_ms)" 's/0.8 largest/8 kB/'
 bad 2 "out of range" "bad.yaml:$(at '^predictor')" 's/samples: 24/samples: 2000/'
 bad 2 "not a number" "bad.yaml:$(at '^supernet')" 's/lr: [0-9.]*/lr: .nan/'
+bad 2 "shards that are no power of two" "bad.yaml:$(at '^supernet'):42: " 's/shards: 4/shards: 3/'
+bad 2 "a batch that does not divide into its shards" "bad.yaml:$(at '^supernet'):" 's/batch: 32/batch: 30/'
 bad 2 "unknown device" "did you mean 'fake'" 's/name: fake/name: fakee/'
 bad 2 "missing space" "does not exist" 's/tiny.yaml/absent.yaml/'
 bad 2 "wrong schema" "schema" 's/schema: 1/schema: 9/'
@@ -44,6 +46,41 @@ code 4 "limits below everything" "$lathe" run "$mini" -o "$tmp/inf" --set constr
 says "$tmp/err" "latency_ms" "the binding constraint is named"
 says "$tmp/err" "nearest" "the nearest point is named"
 says "$tmp/err" "tiny:" "as an architecture"
+code 4 "an accuracy that none has" "$lathe" run "$mini" -o "$tmp/acc" --set constraints.accuracy.min=0.999
+says "$tmp/err" "accuracy >= 0.999" "the limit is said"
+says "$tmp/err" "binding constraint: accuracy" "the binding constraint is named"
+says "$tmp/err" "nearest: tiny:" "the nearest architecture is named"
+grep -q '"stage":"train"' "$tmp/acc/summary.json"
+ok $? "the summary names the last finished stage after a failure"
+code 0 "a device that never settles" "$lathe" run "$mini" -o "$tmp/unstable" --until verify --set device.unstable=1 --set constraints='{}'
+says "$tmp/err" "unstable: measured twice" "the choice says so"
+grep -q '"type":"verify".*"attempts":2' "$tmp/unstable/evaluations.jsonl"
+ok $? "and the journal"
+# every limit holds for what is deployed: one that the f32 network meets and its int8 form does not
+code 0 "a lower limit of the size" "$lathe" run "$mini" -o "$tmp/large" --set constraints='{size_kb: {min: 20}}' --set deploy.format=none
+says "$tmp/err" "quantization not kept: measured" "the smaller int8 network is not deployed"
+says "$tmp/err" "outside the limits with size_kb" "and why"
+
+# an exported file that another runtime computes otherwise
+case " ${LT_WITH-protobuf-c} " in
+*" protobuf-c "*)
+    printf '#!/bin/sh\necho %s\n' "'{\"status\": \"ok\", \"max_diff\": 0.5, \"argmax_agree\": 0.25}'" > "$tmp/python" && chmod +x "$tmp/python"
+    code 1 "a wrong exported file" env LT_PYTHON="$tmp/python" "$lathe" run "$mini" -o "$tmp/wrong"
+    says "$tmp/err" "differ by 5.00e-01 of the largest logit" "the difference is said"
+    says "$tmp/err" "25.0 % of the first classes" "and the share of equal classes"
+    grep '"type":"deploy"' "$tmp/wrong/evaluations.jsonl" | grep -q '"verified":false,"max_diff":0.5,"argmax_agree":0.25'
+    ok $? "the journal has both"
+    grep -q '"stage":"final"' "$tmp/wrong/summary.json"
+    ok $? "deploy is not finished"
+    code 1 "the same command fails again" "$lathe" run "$mini" -o "$tmp/wrong"
+    code 0 "unless the comparison is not wanted" "$lathe" run "$mini" -o "$tmp/wrong" --set deploy.verify=false
+    grep -q '"role":"deployed".*"precision":"int8 and f32".*"predicted_ms":0\.' "$tmp/wrong/summary.json"
+    ok $? "the quantized network has a predicted latency"
+    tr -d '\n' < "$tmp/wrong/summary.json" | sed 's/.*"role":"deployed"[^}]*"predicted_ms":\([0-9.e-]*\).*/\1/' > "$tmp/predicted"
+    says "$tmp/wrong/deploy/config.yaml" "  predicted: $(cut -c 1-10 "$tmp/predicted")" "the same in the bundle"
+    ;;
+*) skip "this build cannot write ONNX" ;;
+esac
 code 4 "check says it before" "$lathe" check "$mini" --set constraints.size_kb.max=0.5
 
 # another experiment in the same folder
@@ -66,6 +103,28 @@ code 0 "the same from nothing" "$lathe" search "$mini" -o "$tmp/c" --set constra
 journal "$tmp/b" | sort > "$tmp/b.sorted"
 journal "$tmp/c" | sort | cmp "$tmp/b.sorted" -
 ok $? "gives the same records"
+
+# the same experiment where the device is another one: a table whose contents change
+{
+    echo arch,latency_ms
+    sed -n 's/^{"type":"measure","key":"\([^"]*\)".*"median_s":\([0-9.e-]*\),.*/"\1",\2/p' "$tmp/b/evaluations.jsonl"
+} > "$tmp/t.csv"
+table="--until measure --set device={name:\ table,\ file:\ $tmp/t.csv}"
+run_table() { eval "\"$lathe\" run \"$mini\" -o \"$tmp/t\" $table \"\$@\""; }
+code 0 "a run on a table of latencies" run_table
+sed -i '2s/,[^,]*$/,7.5/' "$tmp/t.csv"
+code 0 "nothing is left to measure: a device that changed does not matter yet" run_table
+says "$tmp/err" "warning: $tmp/t: its measurements were made on another device or machine" "but is said"
+head -n 9 "$tmp/t/evaluations.jsonl" > "$tmp/head" && cp "$tmp/head" "$tmp/t/evaluations.jsonl"
+code 1 "it is refused where measurements are missing" run_table
+says "$tmp/err" "--force" "and what to do is said"
+code 0 "--force measures again" run_table --force
+says "$tmp/err" "moved aside" "and moves the old measurements aside"
+grep -q '"median_s":0.0075,' "$tmp/t/evaluations.jsonl"
+ok $? "the new ones are recorded"
+code 0 "--force again has nothing to do" run_table --force
+[ ! -e "$tmp/t/old-2" ]
+ok $? "and does nothing"
 
 # a journal damaged in the middle
 sed -i '3s/a/b/' "$tmp/r/evaluations.jsonl"

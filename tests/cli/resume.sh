@@ -16,6 +16,18 @@ for percent in 3 20 41 55 70 99; do
     ok $? "a journal cut after $percent % continues to the same result" "$tmp/err"
 done
 
+# A disk that is full while the journal grows, as a limit on the size of files.
+for blocks in 8 16; do
+    rm -rf "$tmp/limit"
+    (ulimit -f $blocks && "$lathe" run "$mini" -o "$tmp/limit") > "$tmp/out" 2> "$tmp/err"
+    [ $? -eq 1 ] && grep -q 'what is recorded so far is kept' "$tmp/err"
+    ok $? "files of at most $blocks blocks: exit 1, and the message says what is kept" "$tmp/err"
+    [ -s "$tmp/limit/evaluations.jsonl" ] && [ "$(tail -c 1 "$tmp/limit/evaluations.jsonl" | od -An -c | tr -d ' ')" = '\n' ]
+    ok $? "files of at most $blocks blocks: the journal ends with a whole record"
+    "$lathe" run "$mini" -o "$tmp/limit" > "$tmp/out" 2> "$tmp/err" && same_run "$tmp/ref" "$tmp/limit" && ! grep -q torn "$tmp/err"
+    ok $? "files of at most $blocks blocks: with more room the same command ends with the same result" "$tmp/err"
+done
+
 # kill -9 when the journal has so many records; 28: while the training runs
 for records in 2 12 28 28 40; do
     rm -rf "$tmp/kill"

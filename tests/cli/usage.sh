@@ -15,6 +15,7 @@ code 2 "run without an experiment" "$lathe" run
 code 2 "an unknown option" "$lathe" run --forse "$mini"
 says "$tmp/err" "did you mean --force" "and the nearest option is named"
 code 2 "an option without its value" "$lathe" run "$mini" -o
+code 2 "an option with an empty value" "$lathe" run "$mini" -o ""
 code 2 "an unknown stage" "$lathe" run "$mini" -o "$tmp/x" --until serch
 says "$tmp/err" "search" "and the nearest stage is named"
 [ ! -d "$tmp/x" ]
@@ -40,6 +41,19 @@ code 2 "a broken architecture is refused" "$lathe" space show tiny --arch "${arc
 code 0 "measure on the fake device" "$lathe" measure tiny "$arch" largest -d fake -o "$tmp/set"
 [ "$(wc -l < "$tmp/set/archs.csv")" -eq 3 ] && [ "$(wc -l < "$tmp/set/latency/fake.csv")" -eq 3 ] && [ "$(sed -n 1p "$tmp/set/latency/fake.csv")" = latency_ms ]
 ok $? "a latency data set has one row an architecture"
+cp "$tmp/set/archs.csv" "$tmp/archs.before"
+code 2 "other architectures are refused in its folder" "$lathe" measure tiny smallest -d roofline -o "$tmp/set"
+says "$tmp/err" "set/archs.csv" "and the file is named"
+code 2 "another sample is refused too" "$lathe" measure tiny -n 2 -d roofline -o "$tmp/set"
+[ ! -e "$tmp/set/latency/roofline.csv" ] && cmp -s "$tmp/set/archs.csv" "$tmp/archs.before"
+ok $? "a refused measurement leaves the folder as it was"
+code 0 "a second device measures the architectures that are there" "$lathe" measure tiny -d roofline -o "$tmp/set"
+[ "$(wc -l < "$tmp/set/latency/roofline.csv")" -eq 3 ] && cmp -s "$tmp/set/archs.csv" "$tmp/archs.before"
+ok $? "its latencies belong to the same rows"
+grep '"arch"' "$tmp/set/latency/roofline.jsonl" | sed 's/.*"arch": *"\([^"]*\)".*/"\1"/' > "$tmp/rows"
+sed 1d "$tmp/set/archs.csv" | sed 's/^\("[^"]*"\).*/\1/' | cmp -s - "$tmp/rows"
+ok $? "in the same order"
+code 0 "the same architectures by name are accepted" "$lathe" measure tiny "$arch" largest -d fake -o "$tmp/set"
 
 if [ -w /dev/full ]; then
     for c in "version" "space count tiny" "device list" "--help" "check --quick $mini"; do
@@ -54,7 +68,7 @@ else
 fi
 
 if "${LT_PYTHON-python3}" -c 'import json' 2> /dev/null; then
-    for c in "version --json" "device list --json" "space list --json" "space sample tiny -n 3 --json" "measure tiny -n 2 -d fake --json" "check --quick --json $mini"; do
+    for c in "version --json" "device list --json" "device show fake --json" "space list --json" "space count tiny --json" "space show tiny --json" "space sample tiny -n 3 --json" "measure tiny -n 2 -d fake --json" "check --quick --json $mini"; do
         # shellcheck disable=SC2086
         "$lathe" $c 2> "$tmp/err" | "${LT_PYTHON-python3}" -c '
 import json, sys

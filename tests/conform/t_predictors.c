@@ -4,6 +4,7 @@
  * cover.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "lathe/cost.h"
@@ -203,6 +204,60 @@ static void bad_config(const struct lt_space *s) {
     }
 }
 
+/*
+ * A run's own situation: the shipped space, 100 measurements with 1% noise, about as many features, so that columns
+ * repeat one another. No prediction may leave what the smallest and the largest network, which were measured, allow.
+ */
+static void linear_stays_in_bounds(void) {
+    enum { ROUNDS = 12, MEASURED = 100, ASKED = 400 };
+    const char *dir = getenv("LT_SRCDIR");
+    char path[1024];
+    struct lt_space *s = NULL;
+    struct lt_err e = {0};
+    int outside = 0, far = 0;
+
+    snprintf(path, sizeof(path), "%s/spaces/mobile28.yaml", dir ? dir : ".");
+    if (lt_space_load(path, &s, &e)) {
+        lt_ok(false, "%s: %s", path, e.msg);
+        return;
+    }
+    for (int k = 0; k < ROUNDS; k++) {
+        struct lt_predictor *p = NULL;
+        struct lt_arch a[MEASURED], asked;
+        double y[MEASURED], mean[MEASURED], m;
+
+        for (int i = 0; i < MEASURED; i++) {
+            struct lt_rng r;
+            lt_rng_at(&r, SEED, LT_RNG_TEST, (uint64_t)k, (uint64_t)i);
+            if (i > 1)
+                lt_space_sample(s, &r, &a[i]);
+            else if (i == 1)
+                lt_space_largest(s, &a[i]);
+            else
+                lt_space_smallest(s, &a[i]);
+            y[i] = machine(s, &a[i], 0.01, &r);
+        }
+        if (lt_predictor_open(NULL, s, SEED, &p, &e) || lt_predictor_fit(p, a, y, MEASURED, &e) ||
+            lt_predictor_predict(p, a, MEASURED, mean, NULL, &e)) {
+            lt_ok(false, "fit of %s: %s", path, e.msg);
+            lt_predictor_close(p);
+            break;
+        }
+        for (int i = 0; i < MEASURED; i++) far += fabs(mean[i] / y[i] - 1) > 0.1;
+        for (int i = 0; i < ASKED; i++) {
+            struct lt_rng r;
+            lt_rng_at(&r, SEED, LT_RNG_TEST, 1000 + (uint64_t)k, (uint64_t)i);
+            lt_space_sample(s, &r, &asked);
+            if (lt_predictor_predict(p, &asked, 1, &m, NULL, &e)) m = NAN;
+            outside += !(m > 0.9 * y[0] && m < 1.1 * y[1]);
+        }
+        lt_predictor_close(p);
+    }
+    lt_ok(far == 0, "linear: every measured network is predicted within 10%% (%d are not)", far);
+    lt_ok(outside == 0, "linear: no prediction leaves smallest..largest by more than 10%% (%d do)", outside);
+    lt_space_free(s);
+}
+
 int main(void) {
     struct lt_space *s = space();
 
@@ -214,6 +269,7 @@ int main(void) {
         out_of_memory(s, lt_predictor_at(i)->name);
     }
     linear_is_accurate(s);
+    linear_stays_in_bounds();
     bad_config(s);
     lt_space_free(s);
     return lt_done();

@@ -31,3 +31,5 @@ check_PROGRAMS += tests/unit/t_comm tests/unit/t_store tests/unit/t_experiment
 tests_unit_t_comm_SOURCES = tests/unit/t_comm.c
 tests_unit_t_store_SOURCES = tests/unit/t_store.c
 tests_unit_t_experiment_SOURCES = tests/unit/t_experiment.c
+check_PROGRAMS += tests/unit/t_docs
+tests_unit_t_docs_SOURCES = tests/unit/t_docs.c

@@ -93,6 +93,45 @@ static const char *text(const struct lt_yaml *m, const char *key) {
     return v && v->text ? v->text : "";
 }
 
+/* Logits that the model does not give: just inside the limit of its precision, and above it. */
+static void test_refused(const char *dir, const struct lt_graph *g, const struct lt_weights *w, const struct lt_plan *p,
+                         const struct lt_deploy_info *from) {
+    static const struct {
+        bool int8;
+        float off;
+        lt_status want;
+    } t[] = {{false, 0.5e-4f, LT_OK}, {false, 3e-4f, LT_EFAIL}, {true, 0.015f, LT_OK}, {true, 0.03f, LT_EFAIL}};
+    struct lt_deploy_info info = *from;
+    float x[16], logits[3], *bias = w->data[g->node[g->output].param[1]];
+    struct lt_err e = {0};
+    info.device_json = NULL;
+    for (int i = 0; i < 16; i++) x[i] = 0;
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        double diff = -1, agree = -1;
+        for (int k = 0; k < 3; k++) logits[k] = bias[k] = (float)(k + 1) / 3; /* of a zero image: the bias */
+        logits[0] += t[i].off;
+        LT_CHECK(!lt_deploy_write(dir, g, w, t[i].int8 ? p : NULL, &info, x, logits, 1, &e));
+        lt_status s = lt_deploy_verify(dir, NULL, &diff, &agree, &e);
+        if (s == LT_EUNAVAIL) {
+            lt_skip("ONNX Runtime: %s", e.msg);
+            return;
+        }
+        lt_ok(s == t[i].want && fabs(diff - (double)t[i].off) < 1e-6 && agree == 1, "%s, logits %g off: %s",
+              t[i].int8 ? "int8" : "f32", (double)t[i].off, s ? e.msg : "accepted");
+        if (s) lt_ok(strstr(e.msg, "100.0 %") && strstr(e.msg, "model.onnx"), "both numbers are said");
+    }
+    logits[2] = 0; /* another class altogether, and a model with a changed weight */
+    double diff = -1, agree = -1;
+    LT_CHECK(!lt_deploy_write(dir, g, w, NULL, &info, x, logits, 1, &e));
+    lt_status s = lt_deploy_verify(dir, NULL, &diff, &agree, &e);
+    lt_ok(s == LT_EFAIL && agree == 0, "another first class: %s", e.msg);
+    for (int k = 0; k < 3; k++) logits[k] = bias[k];
+    bias[1] += 0.25f;
+    LT_CHECK(!lt_deploy_write(dir, g, w, NULL, &info, x, logits, 1, &e));
+    s = lt_deploy_verify(dir, NULL, &diff, &agree, &e);
+    lt_ok(s == LT_EFAIL && fabs(diff - 0.25) < 1e-6, "a changed weight: %s", e.msg);
+}
+
 static void test_bundle(void) {
     struct lt_graph *g;
     struct lt_weights *w;
@@ -219,6 +258,7 @@ static void test_bundle(void) {
         lt_skip("ONNX Runtime: %s", e.msg);
     else /* the sample's logits are zeros, as an all-zero network gives */
         lt_ok(!s && diff == 0 && agree == 1, "ONNX Runtime agrees: %s", s ? e.msg : "0 apart");
+    test_refused(dir, g, w, p, &info);
     lt_weights_free(w);
     lt_plan_free(p);
     lt_graph_free(g);

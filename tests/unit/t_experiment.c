@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static char dir[] = "/tmp/lathe-t_experiment-XXXXXX";
 static char *path;
@@ -49,6 +50,10 @@ static void test_bad(void) {
         {"unknown device", "device: {name: hots}\n", ":4:16:", "host"},
         {"a device without name", "device: {threads: 1}\n", ":4:9:", "name"},
         {"unknown predictor", "predictor: {name: liner}\n", ":4:19:", "linear"},
+        {"shards that are no power of two", "supernet: {shards: 3, batch: 12}\n", ":4:20:", "power of two"},
+        {"a batch that does not divide", "supernet: {shards: 4, batch: 30}\n", ":4:30:", "4 shards"},
+        {"a batch with one image a shard", "supernet: {batch: 4}\n", ":4:19:", "4 shards"},
+        {"shards that the batch does not hold", "supernet: {shards: 128}\n", ":4:20:", "128 shards"},
         {"a choice that is none", "quantize: {search: bisect}\n", ":4:20:", "bisection"},
         {"a section that is no map", "verify: 5\n", ":4:9:", ""},
         {"a key twice", "seed: 1\nseed: 2\n", ":5:", "seed"},
@@ -104,6 +109,44 @@ static void test_set(void) {
         s = load("seed: 5\n", one, 1, &x, &e);
         lt_ok(s == LT_EINVAL && !x && strstr(e.msg, bad[i].says), "--set %s: %s", bad[i].set, e.msg);
     }
+}
+
+static lt_status load_text(const char *file, const char *text, struct lt_experiment **x, struct lt_err *e) {
+    lt_status s = lt_file_write_atomic(file, text, strlen(text), e);
+    *x = NULL;
+    return s ? s : lt_experiment_load(file, NULL, 0, x, e);
+}
+
+/* What a run leaves in its folder can be run again: with the space by name, in a file with an odd name, with paths
+ * that YAML would read otherwise. */
+static void test_again(const char *src) {
+    static const char *const texts[] = {"schema: 1\nspace: {name: tiny}\ndata: {format: synthetic, size: 12}\n",
+                                        "schema: 1\nspace: {file: \"an \\\"odd\\\" # {name}: \\\\.yaml\"}\n"
+                                        "data: {format: synthetic, size: 12, dir: \"a: \\\"b\\\"\"}\n"};
+    struct lt_buf tiny = LT_BUF_INIT;
+    struct lt_err e = {0};
+    char *odd = lt_asprintf("%s/my: \"run\" #1.yaml", dir), *copy = lt_asprintf("%s/an \"odd\" # {name}: \\.yaml", dir);
+    if (!src || chdir(src)) { /* names are looked up in spaces/ */
+        lt_skip("the source folder is not known");
+        goto out;
+    }
+    LT_CHECK(!lt_file_read(space, 1 << 20, &tiny, &e) && !lt_file_write_atomic(copy, tiny.data, tiny.len, &e));
+    for (int i = 0; i < 2; i++) {
+        struct lt_experiment *x, *y = NULL;
+        lt_status s = load_text(odd, texts[i], &x, &e);
+        if (!s) s = load_text(path, x->resolved, &y, &e);
+        lt_ok(!s && !strcmp(x->resolved, y->resolved) && !strcmp(x->name, "my___run___1") &&
+                  lt_space_hash(x->space) == lt_space_hash(y->space) && !x->data.dir == !y->data.dir &&
+                  (!x->data.dir || !strcmp(x->data.dir, y->data.dir)),
+              "resolves to itself, %s: %s", i ? "odd paths" : "a space by name", e.msg);
+        lt_experiment_free(x);
+        lt_experiment_free(y);
+    }
+    LT_CHECK(!remove(odd) && !remove(copy));
+out:
+    lt_buf_release(&tiny);
+    lt_free(odd);
+    lt_free(copy);
 }
 
 static void test_good(void) {
@@ -167,6 +210,7 @@ int main(void) {
     test_bad();
     test_set();
     test_good();
+    test_again(src);
     if (remove(path) || remove(dir)) lt_note("%s stays", dir);
     lt_free(path);
     lt_free(tiny);

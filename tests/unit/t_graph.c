@@ -177,7 +177,7 @@ static void hashes(void) {
 static void facts(void) {
     struct lt_graph *g = everything(0, "n", false);
     struct lt_buf text = LT_BUF_INIT;
-    int last[32], i = lt_graph_find_param(g, "n3.weight"), c = lt_graph_find(g, "n3");
+    int i = lt_graph_find_param(g, "n3.weight"), c = lt_graph_find(g, "n3");
     const struct lt_param *p = &g->param[i];
 
     lt_ok(g->n_nodes == 14 && c == 1, "14 nodes, the first convolution after the image");
@@ -191,9 +191,8 @@ static void facts(void) {
     p = &g->param[lt_graph_find_param(g, "n12.weight")];
     lt_ok(p->n_dims == 2 && p->dim[0] == 10 && p->dim[1] == 8 * 4 * 4, "linear weight [10,128]");
     lt_ok(lt_graph_find(g, "nowhere") == -1 && lt_graph_find_param(g, "nowhere") == -1, "absent names are -1");
-    lt_graph_liveness(g, last);
-    lt_ok(last[0] == lt_graph_find(g, "n4") && g->node[0].n_readers == 2, "the image lives until its second reader");
-    lt_ok(last[g->output] == g->n_nodes, "the output lives to the end");
+    lt_ok(g->node[0].last_use == lt_graph_find(g, "n4") && g->node[0].n_readers == 2, "the image lives until its second reader");
+    lt_ok(g->node[g->output].last_use == g->n_nodes, "the output lives to the end");
     lt_ok(lt_node_in_place(g, lt_graph_find(g, "n2")) && lt_node_in_place(g, lt_graph_find(g, "n1")) &&
               !lt_node_in_place(g, lt_graph_find(g, "n8")),
           "batch norm and activation are in place, the product is not");

@@ -136,6 +136,7 @@ static void tables(void) {
     } bad[] = {
         {"epochs: 3\nmetric: hessain\n", "x.yaml:2:9: metric:", "qe|noise|hessian"},
         {"precisions: [f32, int9]\n", "x.yaml:1:19:", "int9"},
+        {"precisions: []\n", "x.yaml:1:13:", "at least one of f32|int8|int4"},
         {"name: kept\nepochs: many\n", "x.yaml:2:9: epochs:", "many"},
         {"budget: 3 KiB\n", "x.yaml:1:9: budget:", "ms"},
         {"budget: -1\n", "x.yaml:1:9: budget:", "range"},

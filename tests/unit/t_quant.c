@@ -417,6 +417,9 @@ static void test_quantize(const struct net *t) {
         check_result(t, &job, &cfg, &r, metric[m]);
         lt_ok(r.met && r.n_evals >= 2 && r.n_evals <= evals_allowed(5, m == 3 ? 3 : 1, cfg.refine),
               "%s: %d evaluations", metric[m], r.n_evals);
+        double images = lt_quant_images(&cfg, 5, job.validation->n), least = (r.n_evals + 1.0) * job.validation->n;
+        lt_ok(images >= least + cfg.calib_images && images <= 20 * least + 2000.0 * cfg.sensitivity_images,
+              "%s: the estimate of %g image passes covers the %g of its evaluations", metric[m], images, least);
         s = lt_quantize(&job, &cfg, &r2, &e);
         lt_ok(!s && r2.accuracy == r.accuracy && !memcmp(r.plan->is_int8, r2.plan->is_int8, (size_t)t->g->n_nodes) &&
                   !memcmp(r.plan->out, r2.plan->out, (size_t)t->g->n_nodes * sizeof(*r.plan->out)),
@@ -474,6 +477,7 @@ static void test_quantize(const struct net *t) {
     s = lt_quantize(&job, &cfg, &r, &e);
     lt_ok(!s && r.n_evals == 0 && !r.met && !strcmp(r.layer[0].reason, "int8 not allowed"),
           "f32 alone: nothing is evaluated but f32");
+    lt_ok(lt_quant_images(&cfg, 5, job.validation->n) == job.validation->n, "and nothing else is estimated");
     lt_quant_result_release(&r);
     cfg.formats = 0;
     s = lt_quantize(&job, &cfg, &r, &e);
@@ -549,12 +553,25 @@ static void test_trace(const struct net *data) {
             exact[j] += ((double)d[0] - d[1]) / (2 * (double)h);
         }
     }
-    /* 400 probes. The estimate's standard error is sqrt(2 (|H_ii|_F^2 - sum of diagonal squares) + cross terms) / 20,
-     * up to 5 % of the trace here; three of them. */
-    lt_status st = lt_quant_hessian_trace(&job, &im, 400, layer, 3, trace, &e);
+    /* c0 and fc have fewer weights than that (36, 16) and are traced exactly: differences of f32 gradients remain. c1
+     * has 144; a third of its directions carries nearly all of the curvature. */
+    lt_status st = lt_quant_hessian_trace(&job, &im, LT_QUANT_LAYER, 100, layer, 3, trace, &e);
+    for (int j = 0; j < 3; j++)
+        lt_ok(!st && fabs(trace[j] - exact[j]) <= (j == 1 ? 0.05 : 0.01) * fabs(exact[j]),
+              "100 products, layer %d: %.4f, exact trace %.4f", j, trace[j], exact[j]);
+    /* Ten directions and ten probes. */
+    st = lt_quant_hessian_trace(&job, &im, LT_QUANT_LAYER, 30, layer, 2, trace, &e);
+    for (int j = 0; j < 2; j++)
+        lt_ok(!st && fabs(trace[j] - exact[j]) <= 0.1 * fabs(exact[j]), "30 products, layer %d: %.4f, exact trace %.4f",
+              j, trace[j], exact[j]);
+    st = lt_quant_hessian_trace(&job, &im, LT_QUANT_LAYER, 2, layer, 3, trace, &e);
+    lt_ok(!st && isfinite(trace[0]) && isfinite(trace[1]) && isfinite(trace[2]), "2 products: two plain probes");
+    /* The standard error is sqrt(2 (|H_ii|_F^2 - sum of diagonal squares) + cross terms) / 20, up to 5 % of the trace
+     * here; three of them. */
+    st = lt_quant_hessian_trace(&job, &im, LT_QUANT_JOINT, 400, layer, 3, trace, &e);
     for (int j = 0; j < 3; j++)
         lt_ok(!st && fabs(trace[j] - exact[j]) <= 0.15 * fabs(exact[j]),
-              "Hutchinson, 400 probes, layer %d: %.4f, exact trace %.4f", j, trace[j], exact[j]);
+              "400 joint probes, layer %d: %.4f, exact trace %.4f", j, trace[j], exact[j]);
     lt_qimages_release(&im);
     lt_session_free(s);
     lt_backend_close(b);

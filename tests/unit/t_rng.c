@@ -1,10 +1,10 @@
 /* Philox: published known answers, keyed streams, moments of what is drawn. */
-#include <gsl/gsl_rng.h>
+#include <gsl/gsl_randist.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/rng_gsl.h"
+#include "lathe/rng_gsl.h"
 #include "lathe/rng.h"
 #include "tests/tap.h"
 
@@ -144,6 +144,23 @@ static void as_gsl(void) {
     for (int i = 0; i < 100; i++) same = same && gsl_rng_get(g) == lt_rng_u32(&r);
     lt_ok(same, "as a gsl_rng_type it draws the same numbers");
     lt_ok(gsl_rng_min(g) == 0 && gsl_rng_max(g) == 0xffffffffUL, "its range is 32 bits");
+    /* Any gsl_ran_* works on it: the mean of n gamma(2, 3) draws is 6 with standard error sqrt(18/n) = 0.03. */
+    enum { N = 20000 };
+    unsigned first[3] = {0}, again[3] = {0};
+    const double p[3] = {0.2, 0.3, 0.5};
+    double sum = 0;
+    lt_rng_gsl_at(g, 5, LT_RNG_TEST, 1, 0);
+    for (int i = 0; i < N; i++) sum += gsl_ran_gamma(g, 2, 3);
+    lt_ok(fabs(sum / N - 6) < 0.15, "mean of gsl_ran_gamma(2, 3): %.3f", sum / N);
+    gsl_ran_multinomial(g, 3, 1000, p, first);
+    lt_rng_gsl_at(g, 5, LT_RNG_TEST, 1, 0);
+    for (int i = 0; i < N; i++) sum -= gsl_ran_gamma(g, 2, 3);
+    gsl_ran_multinomial(g, 3, 1000, p, again);
+    lt_ok(fabs(sum) < 1e-6 && first[0] + first[1] + first[2] == 1000 && !memcmp(first, again, sizeof first),
+          "the same key repeats gsl_ran_* draws (%u %u %u)", first[0], first[1], first[2]);
+    gsl_rng_set(g, 11);
+    lt_rng_at(&r, 11, LT_RNG_TEST, 0, 0);
+    lt_ok(gsl_rng_uniform(g) == lt_rng_u01(&r), "gsl_rng_set alone is the test stream of that seed");
     gsl_rng_free(g);
 }
 

@@ -137,14 +137,30 @@ static void unknown_keys(void) {
     lt_ok(!lt_nearest(longest, known), "a very long word is near nothing");
 }
 
+static void picks(void) {
+    static const char *const colours[] = {"red", "green", NULL};
+    struct lt_err e = {0};
+    struct lt_yaml *y = parse("{a: green, b: gren, c: [red], d: 7}");
+    int k = 7;
+    lt_ok(!lt_yaml_pick(lt_yaml_get(y, "a"), "colour", colours, &k, &e) && k == 1, "a name is picked");
+    k = 7;
+    lt_ok(lt_yaml_pick(lt_yaml_get(y, "b"), "colour", colours, &k, &e) == LT_EINVAL && k == 7 &&
+              strstr(e.msg, "unknown colour 'gren', did you mean 'green'; there are red, green"),
+          "the nearest name and all of them: %s", e.msg);
+    lt_ok(lt_yaml_pick(lt_yaml_get(y, "d"), "colour", colours, &k, &e) == LT_EINVAL && !strstr(e.msg, "did you mean"),
+          "no near name: %s", e.msg);
+    lt_ok(lt_yaml_pick(lt_yaml_get(y, "c"), "colour", colours, &k, &e) == LT_EINVAL && k == 7, "a list is no name: %s",
+          e.msg);
+    lt_yaml_free(y);
+}
+
 static void numbers(void) {
     struct lt_yaml *y = parse("i: 12\nneg: -3\nf: 1.5\nt: abc\nq: '12'\nhuge: 99999999999999999999\nms: 800 us\nnan: "
-                              ".nan\nnan2: nan\ninf: inf\nb: yes\nlist: [1]\npc: 0.5%\n"
+                              ".nan\nnan2: nan\ninf: inf\nlist: [1]\npc: 0.5%\n"
                               "over: 1e308 h\nhex: 0x10\n");
     struct lt_err e;
     int64_t i = 77;
     double d = 77;
-    bool b = false;
     lt_ok(!lt_yaml_int(lt_yaml_get(y, "i"), 0, 100, &i, &e) && i == 12, "a whole number");
     lt_ok(!lt_yaml_int(lt_yaml_get(y, "neg"), -3, -3, &i, &e) && i == -3, "a negative one at its bounds");
     i = 77;
@@ -168,8 +184,6 @@ static void numbers(void) {
     lt_ok(lt_yaml_double(lt_yaml_get(y, "ms"), "bytes", 0, 1, &d, &e) == LT_EINVAL && strstr(e.msg, "KiB"),
           "the wrong unit: %s", e.msg);
     lt_ok(lt_yaml_double(lt_yaml_get(y, "f"), "", 2, 3, &d, &e) == LT_EINVAL && d == 77, "out of range: %s", e.msg);
-    lt_ok(!lt_yaml_bool(lt_yaml_get(y, "b"), &b, &e) && b, "yes is true");
-    lt_ok(lt_yaml_bool(lt_yaml_get(y, "i"), &b, &e) == LT_EINVAL && b, "12 is no boolean: %s", e.msg);
     lt_yaml_free(y);
 }
 
@@ -215,6 +229,7 @@ int main(void) {
     places();
     refused();
     unknown_keys();
+    picks();
     numbers();
     round_trip();
     lt_ok(lt_mem_live() == 0, "no memory is left behind");
