@@ -2,10 +2,10 @@
  * This machine's CPU through the runtime's inference session, one thread by default.
  *
  * One measurement at a time per machine: an exclusive flock on one file in /tmp is held from the creation of the
- * session to the last sample, so ranks, jobs and users take turns. A sample is a block of back-to-back runs of at least 200 us (the clock and
- * interrupts are then below 1%); samples are taken in groups with pauses in between, so that one short disturbance does
- * not colour all of them; nothing is thrown away. Warm-up ends when a window of runs is no faster than the one before
- * it by more than 1%.
+ * session to the last sample, so ranks, jobs and users take turns. A sample is a block of back-to-back runs of at least
+ * 200 us (the clock and interrupts are then below 1%); samples are taken in groups with pauses in between, so that one
+ * short disturbance does not colour all of them; nothing is thrown away. Warm-up ends when a window of runs is no
+ * faster than the one before it by more than 1%.
  */
 #include "devices/devices.h"
 #include "lathe/file.h"

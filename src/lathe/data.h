@@ -24,6 +24,7 @@ struct lt_data_cfg {
 };
 /* format, dir, validation, limit (0 = all), flip, crop (pad pixels), and classes/channels/size for synthetic */
 extern const struct lt_opt lt_data_opts[];
+const char *lt_data_source(const struct lt_data_cfg *cfg); /* the folder, or "synthetic" */
 /* One part; images share storage with the other part. */
 struct lt_data {
     int n, channels, height, width, classes;

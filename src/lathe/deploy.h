@@ -17,7 +17,7 @@ struct lt_deploy_info { /* NaN / NULL = unknown, written as null */
     uint64_t seed;
     double accuracy_test, accuracy_f32_test, accuracy_validation, predicted_ms, measured_ms, measured_lo_ms,
         measured_hi_ms, f32_measured_ms, size_bytes;
-    int n_samples;
+    int n_samples; /* of the measurement */
     const double *mean, *sd;
     int channels, resolution;  /* preprocessing: pixel/255, (x-mean)/sd, bilinear half-pixel resize */
     const char *const *reason; /* [n_nodes] why a layer has its precision; NULL ok */

@@ -127,6 +127,7 @@ lt_status lt_measured_read(const struct lt_json *record, struct lt_measured *out
     if (!m) return lt_fail(e, LT_EIO, "a record in the journal has no measurement");
     if ((s = lt_json_num(m, "median_s", &v.median_s, e)) || (s = lt_json_str(m, "status", &status, e))) return s;
     v.unstable = strcmp(status, lt_status_name(LT_OK)) != 0;
+    v.n_samples = (int)lt_json_num_or(m, "n", 0);
     if (ci && ci->kind == LT_JSON_ARR && ci->n == 2) {
         v.lo_s = ci->child[0]->kind == LT_JSON_NUM ? ci->child[0]->num : NAN;
         v.hi_s = ci->child[1]->kind == LT_JSON_NUM ? ci->child[1]->num : NAN;

@@ -66,7 +66,7 @@ static lt_status write_bundle(struct lt_run *r, const char *dir, struct lt_err *
     struct lt_plan *plan = NULL;
     struct lt_arch a;
     struct lt_buf device = LT_BUF_INIT, runtime = LT_BUF_INIT;
-    struct lt_measured m = {NAN, NAN, NAN, false}, f32 = {NAN, NAN, NAN, false};
+    struct lt_measured m = {NAN, NAN, NAN, 0, false}, f32 = {NAN, NAN, NAN, 0, false};
     struct lt_cost cost;
     struct lt_jw jw;
     float *x = NULL, *logits = NULL;
@@ -101,7 +101,7 @@ static lt_status write_bundle(struct lt_run *r, const char *dir, struct lt_err *
     }
     struct lt_deploy_info info = {.arch = text,
                                   .space = lt_space_name(r->x->space),
-                                  .data = r->x->data.dir && r->x->data.dir[0] ? r->x->data.dir : "synthetic",
+                                  .data = lt_data_source(&r->x->data),
                                   .experiment = r->x->name,
                                   .device_json = device.data,
                                   .runtime = runtime.data,
@@ -115,7 +115,7 @@ static lt_status write_bundle(struct lt_run *r, const char *dir, struct lt_err *
                                   .measured_hi_ms = 1e3 * m.hi_s,
                                   .f32_measured_ms = 1e3 * f32.median_s,
                                   .size_bytes = (double)cost.size_bytes,
-                                  .n_samples = n,
+                                  .n_samples = m.n_samples,
                                   .mean = mean,
                                   .sd = sd,
                                   .channels = train->channels,

@@ -17,7 +17,7 @@ static const struct lt_json *measured_in(const struct lt_run *r, const struct lt
 
 static lt_status write_row(struct lt_run *r, const struct lt_final_row *row, struct lt_jw *w, struct lt_err *e) {
     struct lt_scores cheap;
-    struct lt_measured m = {NAN, NAN, NAN, false};
+    struct lt_measured m = {NAN, NAN, NAN, 0, false};
     char *text = lt_run_arch_text(r->x->space, &row->arch);
     if (!text) return lt_fail(e, LT_ENOMEM, "final table");
     lt_status s = lt_run_cheap_scores(r->x->space, r->predictor, &row->arch, 1, &cheap, e);

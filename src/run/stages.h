@@ -61,6 +61,7 @@ lt_status lt_run_measure(struct lt_run *r, const struct lt_graph *g, const struc
 /* Reads "measurement" of a record: medians and interval in seconds. */
 struct lt_measured {
     double median_s, lo_s, hi_s;
+    int n_samples;
     bool unstable;
 };
 lt_status lt_measured_read(const struct lt_json *record, struct lt_measured *out, struct lt_err *e);

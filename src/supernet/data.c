@@ -46,6 +46,10 @@ struct lt_data data_view(const struct data_raw *r, const int32_t *index, int n) 
                             .index = index};
 }
 
+const char *lt_data_source(const struct lt_data_cfg *cfg) {
+    return cfg->format == DATA_SYNTHETIC || !cfg->dir || !*cfg->dir ? "synthetic" : cfg->dir;
+}
+
 lt_status data_read(const struct lt_data_cfg *cfg, uint64_t seed, bool test, struct data_raw *out, struct lt_err *e) {
     lt_status s;
     switch (cfg->format) {

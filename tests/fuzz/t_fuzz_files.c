@@ -254,7 +254,7 @@ static void whole_files(void) {
     char *path = NULL;
     enum { N = 12, SIDE = 8 };
     if (lt_yaml_parse("mini.yaml", space_text, sizeof(space_text) - 1, &y, &e) || lt_space_parse_yaml(y, &space, &e) ||
-        lt_supernet_new(space, SEED, &net, &e) || lt_comm_open("self", &self, &e) ||
+        lt_supernet_new(space, SEED, &net, &e) || lt_comm_open("self", NULL, NULL, &self, &e) ||
         lt_opts_default(lt_train_opts, &train_cfg, &e) || lt_opts_default(lt_data_opts, &aug, &e))
         LT_BUG("%s", e.msg);
     lt_yaml_free(y);

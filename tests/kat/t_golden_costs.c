@@ -2,7 +2,7 @@
  * Published sizes of well-known networks, exactly. MobileNetV2 1.0 at 224 (Sandler et al., CVPR 2018: 300M
  * multiply-adds, 3.4M parameters; 300,774,272 and 3,504,872 in the usual implementation with a bias in the classifier),
  * read as a space without choices; ResNet-18 at 224 (He et al., CVPR 2016: 1.8 * 10^9; 1,814,073,344 and 11,689,512),
- * by the builders; and the shipped space.
+ * by the builders; and the shipped spaces.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -96,7 +96,8 @@ static void resnet18(void) {
     lt_graph_free(g);
 }
 
-static void mobile28(void) {
+/* A shipped space: at least 10^8 networks, and a largest and a smallest that fit what its file is for. */
+static void shipped(const char *name, int64_t largest_macs, int64_t smallest_macs) {
     const char *srcdir = getenv("LT_SRCDIR");
     struct lt_space *s = NULL;
     struct lt_graph *large = NULL, *small = NULL;
@@ -105,20 +106,22 @@ static void mobile28(void) {
     struct lt_err e = {0};
     char path[512];
 
-    snprintf(path, sizeof(path), "%s/spaces/mobile28.yaml", srcdir ? srcdir : ".");
-    lt_ok(!lt_space_load(path, &s, &e), "mobile28 is read: %s", e.msg);
+    snprintf(path, sizeof(path), "%s/spaces/%s.yaml", srcdir ? srcdir : ".", name);
+    lt_ok(!lt_space_load(path, &s, &e), "%s is read: %s", name, e.msg);
     if (!s) return;
-    lt_ok(lt_space_log10_size(s) >= 8, "mobile28 has at least 10^8 networks (10^%.2f)", lt_space_log10_size(s));
+    lt_ok(lt_space_log10_size(s) >= 8, "%s has at least 10^8 networks (10^%.2f)", name, lt_space_log10_size(s));
     lt_space_largest(s, &a);
-    if (!lt_space_expand(s, &a, &large, &e)) {
+    lt_ok(!lt_space_expand(s, &a, &large, &e), "its largest network expands");
+    if (large) {
         lt_graph_cost(large, NULL, &c);
-        lt_ok(c.macs <= 8000000, "its largest: %.2f M MACs, %.0f k parameters, %.0f kB peak", (double)c.macs / 1e6,
+        lt_ok(c.macs <= largest_macs, "its largest: %.2f M MACs, %.0f k parameters, %.0f kB peak", (double)c.macs / 1e6,
               (double)c.params / 1e3, (double)c.peak_act_bytes / 1e3);
     }
     lt_space_smallest(s, &a);
-    if (!lt_space_expand(s, &a, &small, &e)) {
+    lt_ok(!lt_space_expand(s, &a, &small, &e), "its smallest network expands");
+    if (small) {
         lt_graph_cost(small, NULL, &c);
-        lt_ok(c.macs <= 1000000, "its smallest: %.2f M MACs, %.0f k parameters, %.0f kB peak", (double)c.macs / 1e6,
+        lt_ok(c.macs <= smallest_macs, "its smallest: %.2f M MACs, %.0f k parameters, %.0f kB peak", (double)c.macs / 1e6,
               (double)c.params / 1e3, (double)c.peak_act_bytes / 1e3);
     }
     lt_graph_free(large);
@@ -129,6 +132,7 @@ static void mobile28(void) {
 int main(void) {
     mobilenet_v2();
     resnet18();
-    mobile28();
+    shipped("mobile28", 8000000, 1000000);
+    shipped("mobile32", 60000000, 4000000);
     return lt_done();
 }
