@@ -109,8 +109,7 @@ ok $? "gives the same records"
     echo arch,latency_ms
     sed -n 's/^{"type":"measure","key":"\([^"]*\)".*"median_s":\([0-9.e-]*\),.*/"\1",\2/p' "$tmp/b/evaluations.jsonl"
 } > "$tmp/t.csv"
-table="--until measure --set device={name:\ table,\ file:\ $tmp/t.csv}"
-run_table() { eval "\"$lathe\" run \"$mini\" -o \"$tmp/t\" $table \"\$@\""; }
+run_table() { "$lathe" run "$mini" -o "$tmp/t" --until measure --set "device={name: table, file: $tmp/t.csv}" "$@"; }
 code 0 "a run on a table of latencies" run_table
 sed -i '2s/,[^,]*$/,7.5/' "$tmp/t.csv"
 code 0 "nothing is left to measure: a device that changed does not matter yet" run_table
