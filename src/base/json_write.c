@@ -108,3 +108,33 @@ void lt_jw_kstr(struct lt_jw *w, const char *k, const char *s) { lt_jw_key(w, k)
 void lt_jw_kint(struct lt_jw *w, const char *k, int64_t v) { lt_jw_key(w, k), lt_jw_int(w, v); }
 void lt_jw_knum(struct lt_jw *w, const char *k, double v) { lt_jw_key(w, k), lt_jw_num(w, v); }
 void lt_jw_kbool(struct lt_jw *w, const char *k, bool v) { lt_jw_key(w, k), lt_jw_bool(w, v); }
+
+void lt_json_copy(struct lt_jw *w, const struct lt_json *j) {
+    switch (j ? j->kind : LT_JSON_NULL) {
+    case LT_JSON_NULL:
+        lt_jw_null(w);
+        break;
+    case LT_JSON_BOOL:
+        lt_jw_bool(w, j->b);
+        break;
+    case LT_JSON_NUM:
+        lt_jw_num(w, j->num);
+        break;
+    case LT_JSON_STR:
+        lt_jw_str(w, j->str);
+        break;
+    case LT_JSON_ARR:
+        lt_jw_arr(w);
+        for (int i = 0; i < j->n; i++) lt_json_copy(w, j->child[i]);
+        lt_jw_arr_end(w);
+        break;
+    case LT_JSON_OBJ:
+        lt_jw_obj(w);
+        for (int i = 0; i < j->n; i++) {
+            lt_jw_key(w, j->child[i]->key);
+            lt_json_copy(w, j->child[i]);
+        }
+        lt_jw_obj_end(w);
+        break;
+    }
+}

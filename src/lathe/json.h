@@ -45,6 +45,8 @@ struct lt_json {
 lt_status lt_json_parse(const char *name, const char *text, size_t len, struct lt_json **out,
                         struct lt_err *e); /* free root */
 void lt_json_free(struct lt_json *root);
+/* Writes a parsed value again, as it was; NULL -> null. */
+void lt_json_copy(struct lt_jw *w, const struct lt_json *j);
 const struct lt_json *lt_json_get(const struct lt_json *obj, const char *key);
 lt_status lt_json_num(const struct lt_json *obj, const char *key, double *out, struct lt_err *e);
 lt_status lt_json_str(const struct lt_json *obj, const char *key, const char **out, struct lt_err *e); /* borrowed */

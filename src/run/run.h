@@ -28,9 +28,6 @@ lt_status lt_run_experiment(const struct lt_experiment *x, struct lt_comm *comm,
 /* The end of a run for humans, out of dir/summary.json. */
 lt_status lt_summary_text(const char *dir, struct lt_buf *out, struct lt_err *e);
 
-/* Writes a parsed value again, as it was. */
-void lt_json_copy(struct lt_jw *w, const struct lt_json *j);
-
 /* What a run will take, found without running it; collective, but only rank 0 measures. */
 struct lt_estimate {
     double images_per_s; /* of one sandwich step, counted once per image of the batch */

@@ -14,36 +14,6 @@ static bool true_of(const struct lt_json *obj, const char *key) {
     return b && b->kind == LT_JSON_BOOL && b->b;
 }
 
-void lt_json_copy(struct lt_jw *w, const struct lt_json *j) {
-    switch (j ? j->kind : LT_JSON_NULL) {
-    case LT_JSON_NULL:
-        lt_jw_null(w);
-        break;
-    case LT_JSON_BOOL:
-        lt_jw_bool(w, j->b);
-        break;
-    case LT_JSON_NUM:
-        lt_jw_num(w, j->num);
-        break;
-    case LT_JSON_STR:
-        lt_jw_str(w, j->str);
-        break;
-    case LT_JSON_ARR:
-        lt_jw_arr(w);
-        for (int i = 0; i < j->n; i++) lt_json_copy(w, j->child[i]);
-        lt_jw_arr_end(w);
-        break;
-    case LT_JSON_OBJ:
-        lt_jw_obj(w);
-        for (int i = 0; i < j->n; i++) {
-            lt_jw_key(w, j->child[i]->key);
-            lt_json_copy(w, j->child[i]);
-        }
-        lt_jw_obj_end(w);
-        break;
-    }
-}
-
 static void put_train(struct lt_jw *w, const struct lt_json *rec) {
     const struct lt_json *curve = lt_json_list(rec, "curve"), *meta = rec ? lt_json_get(rec, "meta") : NULL,
                          *speed = lt_json_list(meta, "images_per_s"), *sec = lt_json_list(meta, "seconds");

@@ -42,37 +42,6 @@ static const char *try_yaml(const char *t, size_t n) {
     return wrong;
 }
 
-static void write_json(struct lt_jw *w, const struct lt_json *j) {
-    switch (j->kind) {
-    case LT_JSON_NULL:
-        lt_jw_null(w);
-        break;
-    case LT_JSON_BOOL:
-        lt_jw_bool(w, j->b);
-        break;
-    case LT_JSON_NUM:
-        lt_jw_num(w, j->num);
-        break;
-    case LT_JSON_STR:
-        lt_jw_str(w, j->str);
-        break;
-    case LT_JSON_ARR:
-    case LT_JSON_OBJ:
-        if (j->kind == LT_JSON_OBJ)
-            lt_jw_obj(w);
-        else
-            lt_jw_arr(w);
-        for (int i = 0; i < j->n; i++) {
-            if (j->kind == LT_JSON_OBJ) lt_jw_key(w, j->child[i]->key);
-            write_json(w, j->child[i]);
-        }
-        if (j->kind == LT_JSON_OBJ)
-            lt_jw_obj_end(w);
-        else
-            lt_jw_arr_end(w);
-    }
-}
-
 static const char *try_json(const char *t, size_t n) {
     struct lt_json *j = NULL, *again = NULL;
     struct lt_buf b = LT_BUF_INIT, c = LT_BUF_INIT;
@@ -85,13 +54,13 @@ static const char *try_json(const char *t, size_t n) {
         goto out;
     }
     lt_jw_init(&w, &b);
-    write_json(&w, j);
+    lt_json_copy(&w, j);
     if (lt_json_parse("g", b.data, b.len, &again, &e)) {
         wrong = "what was written is not read";
         goto out;
     }
     lt_jw_init(&w, &c);
-    write_json(&w, again);
+    lt_json_copy(&w, again);
     if (strcmp(b.data, c.data)) wrong = "what was written reads back as something else";
 out:
     if (wrong) lt_note("%s", e.msg);
