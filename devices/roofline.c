@@ -1,6 +1,6 @@
 /*
  * Analytic device: per operator max(compute, traffic) + overhead, no noise. Also the model behind `fake`.
- * What a runtime fuses costs nothing here: activations, flattening. Conversions between f32 and int8 are not charged.
+ * What a runtime fuses costs nothing here: activations, other shapes of the same values. Conversions between f32 and int8 are not charged.
  */
 #include "devices/devices.h"
 #include "lathe/cost.h"
@@ -8,7 +8,7 @@
 #include <math.h>
 
 static bool fused(const struct lt_node *n) {
-    return n->op == LT_OP_INPUT || n->op == LT_OP_ACT || n->op == LT_OP_FLATTEN || n->op == LT_OP_BN;
+    return n->op == LT_OP_INPUT || n->op == LT_OP_ACT || lt_op_renames(n->op) || n->op == LT_OP_BN;
 }
 
 double lt_roofline_node_s(const struct lt_roofline *r, const struct lt_graph *g, const struct lt_plan *plan, int node,

@@ -19,6 +19,12 @@ int lt_bn_target(const struct lt_graph *g, int bn) {
     return g->node[x].op == LT_OP_BN ? lt_bn_target(g, x) : bn; /* a BN of a BN lands where the first did */
 }
 
+bool lt_conv_gains_bias(const struct lt_graph *g, int i) {
+    const struct lt_node *n = &g->node[i];
+
+    return n->n_readers == 1 && n->last_use < g->n_nodes && g->node[n->last_use].op == LT_OP_BN;
+}
+
 /* Structure: target[i] of a BN as above, map[i] = new node of old node i. */
 static lt_status fold_structure(const struct lt_graph *g, const int *target, int *map, struct lt_graph **out,
                                 struct lt_err *e) {
@@ -28,57 +34,29 @@ static lt_status fold_structure(const struct lt_graph *g, const int *target, int
     if (s) return s;
     for (int i = 0; i < g->n_nodes; i++) {
         const struct lt_node *n = &g->node[i];
-        int a = n->n_in > 0 ? map[n->in[0]] : -1, b = n->n_in > 1 ? map[n->in[1]] : -1, c = (int)n->out.d[1];
-        bool bias = n->n_params > 1;
 
-        switch (n->op) {
-        case LT_OP_INPUT:
-            map[i] = lt_graph_input(f, n->name, c, (int)n->out.d[2], (int)n->out.d[3]);
-            break;
-        case LT_OP_CONV:
-            for (int j = i + 1; j < g->n_nodes && !bias; j++) bias = g->node[j].op == LT_OP_BN && target[j] == i;
-            map[i] = lt_graph_conv(f, n->name, a,
-                                   &(struct lt_conv_attr){.out = c,
+        if (n->op == LT_OP_CONV) {
+            bool bias = n->n_params > 1 || lt_conv_gains_bias(g, i);
+
+            map[i] = lt_graph_conv(f, n->name, map[n->in[0]],
+                                   &(struct lt_conv_attr){.out = (int)n->out.d[1],
                                                           .kernel = n->kernel,
                                                           .stride = n->stride,
                                                           .groups = n->groups,
+                                                          .dilation = n->dilation,
                                                           .pad = n->pad ? n->pad : LT_PAD_VALID,
                                                           .bias = bias});
-            break;
-        case LT_OP_BN:
-            map[i] = a;
-            if (target[i] == i)
-                map[i] = lt_graph_conv(
-                    f, n->name, a,
-                    &(struct lt_conv_attr){
-                        .out = c, .kernel = 1, .stride = 1, .groups = c, .pad = LT_PAD_VALID, .bias = true});
-            break;
-        case LT_OP_LINEAR:
-            map[i] = lt_graph_linear(f, n->name, a, c);
-            break;
-        case LT_OP_ACT:
-            map[i] = lt_graph_act(f, n->name, a, n->act);
-            break;
-        case LT_OP_POOL:
-            map[i] = lt_graph_pool(f, n->name, a, n->pool, n->kernel, n->stride, n->pad);
-            break;
-        case LT_OP_GAP:
-            map[i] = lt_graph_gap(f, n->name, a);
-            break;
-        case LT_OP_ADD:
-            map[i] = lt_graph_add(f, n->name, a, b);
-            break;
-        case LT_OP_MUL:
-            map[i] = lt_graph_mul(f, n->name, a, b);
-            break;
-        case LT_OP_FLATTEN:
-            map[i] = lt_graph_flatten(f, n->name, a);
-            break;
-        case LT_OP_SOFTMAX:
-            map[i] = lt_graph_softmax(f, n->name, a);
-            break;
-        case LT_N_OPS:
-            LT_BUG("node %d of graph '%s' has no operator", i, g->name);
+        } else if (n->op != LT_OP_BN) {
+            map[i] = lt_graph_append_copy(f, g, i, map);
+        } else if (target[i] != i) {
+            map[i] = map[n->in[0]];
+        } else {
+            int c = (int)n->out.d[1];
+
+            map[i] =
+                lt_graph_conv(f, n->name, map[n->in[0]],
+                              &(struct lt_conv_attr){
+                                  .out = c, .kernel = 1, .stride = 1, .groups = c, .pad = LT_PAD_VALID, .bias = true});
         }
     }
     lt_graph_output(f, map[g->output]);
@@ -95,13 +73,13 @@ static void fold_values(const struct lt_graph *g, const struct lt_weights *w, co
     for (int i = 0; i < g->n_nodes; i++) {
         const struct lt_node *n = &g->node[i];
 
-        if (n->op == LT_OP_CONV || n->op == LT_OP_LINEAR) {
+        if (n->op != LT_OP_BN) {
             const struct lt_node *t = &f->node[map[i]];
 
             for (int k = 0; k < n->n_params; k++)
                 memcpy(fw->data[t->param[k]], w->data[n->param[k]],
                        (size_t)g->param[n->param[k]].count * sizeof(float));
-        } else if (n->op == LT_OP_BN) {
+        } else {
             const struct lt_node *t = &f->node[map[target[i]]];
             float *tw = fw->data[t->param[0]], *tb = fw->data[t->param[1]];
             const float *gamma = w->data[n->param[0]], *beta = w->data[n->param[1]], *mean = w->data[n->param[2]],

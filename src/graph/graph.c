@@ -1,16 +1,13 @@
 /*
- * The graph and its builders. A graph is plain data in one arena; builders append nodes in topological order, infer
- * shapes at once and keep the first error until lt_graph_finish reports it.
+ * The graph itself: plain data in one arena. Builders (build.c, build_seq.c) append nodes in topological order through
+ * lt_graph_append, which infers shapes at once and keeps the first error until lt_graph_finish reports it.
  */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "lathe/graph.h"
 #include "lathe/mem.h"
 #include "graph/ops.h"
-
-#define BN_EPS 1e-5f
 
 lt_status lt_graph_new(const char *name, struct lt_graph **out, struct lt_err *e) {
     struct lt_arena *arena = lt_arena_new();
@@ -32,9 +29,7 @@ void lt_graph_free(struct lt_graph *g) {
     if (g) lt_arena_free(g->arena);
 }
 
-/* Keeps the first error only: later ones are consequences. Always returns -1. */
-static int stick(struct lt_graph *g, lt_status s, const char *fmt, ...) LT_PRINTF(3, 4);
-static int stick(struct lt_graph *g, lt_status s, const char *fmt, ...) {
+int lt_graph_stick(struct lt_graph *g, lt_status s, const char *fmt, ...) {
     va_list ap;
 
     if (g->err.status) return -1;
@@ -57,49 +52,49 @@ static void *grown(struct lt_arena *a, void *old, int n, int *cap, size_t size) 
     return p;
 }
 
-/* Checks inputs, infers the shape and appends. */
-static int append(struct lt_graph *g, const char *name, const struct lt_node *proto) {
+int lt_graph_append(struct lt_graph *g, const char *name, const struct lt_node *proto) {
     const struct lt_op_info *op = &lt_op_table[proto->op];
     struct lt_node n = *proto;
     void *p;
 
     if (g->err.status) return -1;
-    if (!name || !*name) return stick(g, LT_EINVAL, "%s node %d has no name", op->name, g->n_nodes);
-    if (!g->n_nodes && proto->op != LT_OP_INPUT) return stick(g, LT_EINVAL, "%s: the input node must come first", name);
-    n.n_in = op->n_in;
+    if (!name || !*name) return lt_graph_stick(g, LT_EINVAL, "%s node %d has no name", op->name, g->n_nodes);
+    if (!g->n_nodes && proto->op != LT_OP_INPUT)
+        return lt_graph_stick(g, LT_EINVAL, "%s: the input node must come first", name);
+    if (op->n_in != LT_ANY_IN) n.n_in = op->n_in;
     for (int i = 0; i < n.n_in; i++) {
         if (n.in[i] < 0 || n.in[i] >= g->n_nodes)
-            return stick(g, LT_EINVAL, "%s: input %d is node %d, which does not exist", name, i, n.in[i]);
+            return lt_graph_stick(g, LT_EINVAL, "%s: input %d is node %d, which does not exist", name, i, n.in[i]);
     }
-    if (!(n.name = lt_arena_strdup(g->arena, name))) return stick(g, LT_ENOMEM, "%s: out of memory", name);
+    if (!(n.name = lt_arena_strdup(g->arena, name))) return lt_graph_stick(g, LT_ENOMEM, "%s: out of memory", name);
     if (op->shape && op->shape(g, &n, &g->err)) return -1;
     if (!(p = grown(g->arena, g->node, g->n_nodes, &g->cap_nodes, sizeof(n))))
-        return stick(g, LT_ENOMEM, "%s: out of memory", name);
+        return lt_graph_stick(g, LT_ENOMEM, "%s: out of memory", name);
     g->node = p;
     g->node[g->n_nodes] = n;
     return g->n_nodes++;
 }
 
-/* Adds a parameter to the last node; false after an error. dim: 1 to 4 positive numbers. */
-static bool add_param(struct lt_graph *g, int node, enum lt_param_role role, int n_dims, const int64_t *dim) {
-    static const char *const suffix[] = {"weight", "bias", "gamma", "beta", "mean", "var"};
+bool lt_graph_add_param(struct lt_graph *g, int node, enum lt_param_role role, int n_dims, const int64_t *dim) {
+    static const char *const suffix[] = {".weight", ".bias", ".gamma", ".beta", ".mean", ".var"};
     struct lt_node *n = &g->node[node];
-    size_t len = strlen(n->name) + strlen(suffix[role]) + 2;
-    char *name = lt_arena_alloc(g->arena, len);
+    size_t len = strlen(n->name), tail = strlen(suffix[role]) + 1;
+    char *name = lt_arena_alloc(g->arena, len + tail);
     struct lt_param *p = name ? grown(g->arena, g->param, g->n_params, &g->cap_params, sizeof(*p)) : NULL;
 
     if (!p) {
-        stick(g, LT_ENOMEM, "%s: out of memory", n->name);
+        lt_graph_stick(g, LT_ENOMEM, "%s: out of memory", n->name);
         return false;
     }
-    snprintf(name, len, "%s.%s", n->name, suffix[role]);
+    memcpy(name, n->name, len);
+    memcpy(name + len, suffix[role], tail);
     g->param = p;
     p += g->n_params;
     *p = (struct lt_param){.name = name, .role = role, .node = node, .n_dims = n_dims, .count = 1};
     for (int i = 0; i < n_dims; i++) {
         p->dim[i] = dim[i];
         if (__builtin_mul_overflow(p->count, dim[i], &p->count) || p->count > (int64_t)1 << 34) {
-            stick(g, LT_EINVAL, "%s: more than 2^34 values", name);
+            lt_graph_stick(g, LT_EINVAL, "%s: more than 2^34 values", name);
             return false;
         }
     }
@@ -107,121 +102,65 @@ static bool add_param(struct lt_graph *g, int node, enum lt_param_role role, int
     return true;
 }
 
-int lt_graph_input(struct lt_graph *g, const char *name, int channels, int height, int width) {
-    struct lt_node n = {.op = LT_OP_INPUT, .out = {{1, channels, height, width}}};
+int lt_graph_append_copy(struct lt_graph *g, const struct lt_graph *from, int node, const int *map) {
+    const struct lt_node *x = &from->node[node];
+    struct lt_node n = *x;
+    int i;
 
-    if (g->err.status) return -1;
-    if (g->n_nodes) return stick(g, LT_EINVAL, "%s: a graph has one input, and it comes first", name);
-    if (channels < 1 || height < 1 || width < 1 || channels > 65536 || height > 65536 || width > 65536)
-        return stick(g, LT_EINVAL, "%s: input shape [1,%d,%d,%d]: each must be in 1..65536", name, channels, height,
-                     width);
-    return append(g, name, &n);
-}
+    for (int k = 0; k < n.n_in; k++) n.in[k] = map[x->in[k]];
+    n.n_params = 0;
+    if ((i = lt_graph_append(g, x->name, &n)) < 0) return -1;
+    for (int k = 0; k < x->n_params; k++) {
+        const struct lt_param *p = &from->param[x->param[k]];
 
-int lt_graph_conv(struct lt_graph *g, const char *name, int in, const struct lt_conv_attr *a) {
-    int pad = a->pad == LT_PAD_VALID ? 0 : a->pad <= 0 ? a->kernel / 2 : a->pad;
-    struct lt_node n = {.op = LT_OP_CONV,
-                        .in = {in},
-                        .kernel = a->kernel,
-                        .stride = a->stride,
-                        .pad = pad,
-                        .groups = a->groups,
-                        .out = {{1, a->out, 0, 0}}};
-    int i = append(g, name, &n);
-
-    if (i < 0) return -1;
-    const int64_t w[4] = {a->out, g->node[in].out.d[1] / a->groups, a->kernel, a->kernel};
-    if (!add_param(g, i, LT_PARAM_WEIGHT, 4, w) || (a->bias && !add_param(g, i, LT_PARAM_BIAS, 1, w))) return -1;
+        if (!lt_graph_add_param(g, i, p->role, p->n_dims, p->dim)) return -1;
+    }
     return i;
-}
-
-int lt_graph_bn(struct lt_graph *g, const char *name, int in) {
-    struct lt_node n = {.op = LT_OP_BN, .in = {in}, .eps = BN_EPS};
-    int i = append(g, name, &n);
-
-    if (i < 0) return -1;
-    const int64_t c = g->node[i].out.d[1];
-    if (!add_param(g, i, LT_PARAM_GAMMA, 1, &c) || !add_param(g, i, LT_PARAM_BETA, 1, &c) ||
-        !add_param(g, i, LT_PARAM_MEAN, 1, &c) || !add_param(g, i, LT_PARAM_VAR, 1, &c))
-        return -1;
-    return i;
-}
-
-int lt_graph_act(struct lt_graph *g, const char *name, int in, enum lt_act act) {
-    struct lt_node n = {.op = LT_OP_ACT, .in = {in}, .act = act};
-
-    if (act == LT_ACT_NONE) return g->err.status ? -1 : in;
-    if ((int)act < 0 || act >= LT_N_ACTS)
-        return stick(g, LT_EINVAL, "%s: activation %d does not exist", name, (int)act);
-    return append(g, name, &n);
-}
-
-int lt_graph_linear(struct lt_graph *g, const char *name, int in, int out_features) {
-    struct lt_node n = {.op = LT_OP_LINEAR, .in = {in}, .out = {{1, out_features, 0, 0}}};
-    int i = append(g, name, &n);
-
-    if (i < 0) return -1;
-    const int64_t w[2] = {out_features, lt_shape_count(&g->node[in].out)};
-    if (!add_param(g, i, LT_PARAM_WEIGHT, 2, w) || !add_param(g, i, LT_PARAM_BIAS, 1, w)) return -1;
-    return i;
-}
-
-int lt_graph_pool(struct lt_graph *g, const char *name, int in, enum lt_pool pool, int kernel, int stride, int pad) {
-    return append(
-        g, name,
-        &(struct lt_node){.op = LT_OP_POOL, .in = {in}, .pool = pool, .kernel = kernel, .stride = stride, .pad = pad});
-}
-
-int lt_graph_gap(struct lt_graph *g, const char *name, int in) {
-    return append(g, name, &(struct lt_node){.op = LT_OP_GAP, .in = {in}});
-}
-
-int lt_graph_add(struct lt_graph *g, const char *name, int a, int b) {
-    return append(g, name, &(struct lt_node){.op = LT_OP_ADD, .in = {a, b}});
-}
-
-int lt_graph_mul(struct lt_graph *g, const char *name, int a, int b) {
-    return append(g, name, &(struct lt_node){.op = LT_OP_MUL, .in = {a, b}});
-}
-
-int lt_graph_flatten(struct lt_graph *g, const char *name, int in) {
-    return append(g, name, &(struct lt_node){.op = LT_OP_FLATTEN, .in = {in}});
-}
-
-int lt_graph_softmax(struct lt_graph *g, const char *name, int in) {
-    return append(g, name, &(struct lt_node){.op = LT_OP_SOFTMAX, .in = {in}});
 }
 
 void lt_graph_output(struct lt_graph *g, int node) {
     if (g->err.status) return;
     if (node < 0 || node >= g->n_nodes)
-        stick(g, LT_EINVAL, "graph '%s': output is node %d, which does not exist", g->name, node);
+        lt_graph_stick(g, LT_EINVAL, "graph '%s': output is node %d, which does not exist", g->name, node);
     else
         g->output = node;
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+static uint64_t name_hash(const char *s) {
+    uint64_t h = 0;
 
+    for (; *s; s++) h = h * 0x100000001b3ull + (unsigned char)*s;
+    return lt_mix64(0, h);
+}
+
+/* Names in an open hash table of twice their number. */
 static void check_names(struct lt_graph *g) {
-    const char **names = lt_malloc((size_t)g->n_nodes * sizeof(*names));
+    int small[1024], *slot = small;
+    uint32_t size = 64;
 
-    if (!names) {
-        stick(g, LT_ENOMEM, "graph '%s': out of memory", g->name);
+    while (size < 2 * (uint32_t)g->n_nodes) size *= 2;
+    if (size > 1024 && !(slot = lt_malloc(size * sizeof(*slot)))) {
+        lt_graph_stick(g, LT_ENOMEM, "graph '%s': out of memory", g->name);
         return;
     }
-    for (int i = 0; i < g->n_nodes; i++) names[i] = g->node[i].name;
-    qsort(names, (size_t)g->n_nodes, sizeof(*names), by_name);
-    for (int i = 1; i < g->n_nodes; i++) {
-        if (!strcmp(names[i - 1], names[i])) {
-            stick(g, LT_EINVAL, "%s: two nodes of graph '%s' have this name", names[i], g->name);
-            break;
+    memset(slot, -1, size * sizeof(*slot));
+    for (int i = 0; i < g->n_nodes; i++) {
+        const char *name = g->node[i].name;
+        uint32_t at = (uint32_t)name_hash(name) & (size - 1);
+
+        for (; slot[at] >= 0; at = (at + 1) & (size - 1)) {
+            if (strcmp(g->node[slot[at]].name, name)) continue;
+            lt_graph_stick(g, LT_EINVAL, "%s: two nodes of graph '%s' have this name", name, g->name);
+            goto out;
         }
+        slot[at] = i;
     }
-    lt_free(names);
+out:
+    if (slot != small) lt_free(slot);
 }
 
 lt_status lt_graph_finish(struct lt_graph *g, struct lt_err *e) {
-    if (!g->err.status && g->output < 0) stick(g, LT_EINVAL, "graph '%s' has no output", g->name);
+    if (!g->err.status && g->output < 0) lt_graph_stick(g, LT_EINVAL, "graph '%s' has no output", g->name);
     if (!g->err.status) check_names(g);
     if (g->err.status) return lt_fail(e, g->err.status, "%s", g->err.msg);
     for (int i = 0; i < g->n_nodes; i++) {

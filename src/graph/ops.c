@@ -1,6 +1,7 @@
 /*
  * The table of operators: everything that is said once about each of them. An operator is added here, in enum lt_op, in
- * the builders (graph.c), the costs (cost.c) and the runtime's backends; the conformance tests then find it.
+ * the builders (build.c, build_seq.c), the costs (cost.c) and the runtime's backends; the conformance tests then find
+ * it.
  */
 #include <string.h>
 #include "graph/ops.h"
@@ -17,11 +18,26 @@ const struct lt_op_info lt_op_table[LT_N_OPS] = {
     [LT_OP_MUL] = {"mul", 2, lt_shape_mul},
     [LT_OP_FLATTEN] = {"flatten", 1, lt_shape_flatten},
     [LT_OP_SOFTMAX] = {"softmax", 1, lt_shape_same},
+    [LT_OP_CONCAT] = {"concat", LT_ANY_IN, lt_shape_concat},
+    [LT_OP_SLICE] = {"slice", 1, lt_shape_slice},
+    [LT_OP_SHUFFLE] = {"shuffle", 1, lt_shape_shuffle},
+    [LT_OP_ZERO] = {"zero", 1, lt_shape_zero},
+    [LT_OP_LAYERNORM] = {"layernorm", 1, lt_shape_same},
+    [LT_OP_TOKENS] = {"tokens", 1, lt_shape_tokens},
+    [LT_OP_GRID] = {"grid", 1, lt_shape_grid},
+    [LT_OP_WINDOW] = {"window", 1, lt_shape_window},
+    [LT_OP_EMBED] = {"embed", 1, lt_shape_embed},
+    [LT_OP_POSITION] = {"position", 1, lt_shape_position},
+    [LT_OP_PREPEND] = {"prepend", 1, lt_shape_prepend},
+    [LT_OP_ATTENTION] = {"attention", 3, lt_shape_attention},
+    [LT_OP_LINATTN] = {"linattn", 3, lt_shape_linattn},
+    [LT_OP_SHORTCONV] = {"shortconv", 1, lt_shape_shortconv},
 };
 
 static const char *const act_names[LT_N_ACTS] = {
-    [LT_ACT_NONE] = "none",         [LT_ACT_RELU] = "relu",       [LT_ACT_RELU6] = "relu6", [LT_ACT_HSWISH] = "hswish",
-    [LT_ACT_HSIGMOID] = "hsigmoid", [LT_ACT_SIGMOID] = "sigmoid", [LT_ACT_SILU] = "silu",   [LT_ACT_TANH] = "tanh",
+    [LT_ACT_NONE] = "none",     [LT_ACT_RELU] = "relu",         [LT_ACT_RELU6] = "relu6",
+    [LT_ACT_HSWISH] = "hswish", [LT_ACT_HSIGMOID] = "hsigmoid", [LT_ACT_SIGMOID] = "sigmoid",
+    [LT_ACT_SILU] = "silu",     [LT_ACT_TANH] = "tanh",         [LT_ACT_GELU] = "gelu",
 };
 
 const char *lt_op_name(enum lt_op op) { return (int)op >= 0 && op < LT_N_OPS ? lt_op_table[op].name : "?"; }

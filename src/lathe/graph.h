@@ -14,6 +14,10 @@
  * sticks and is reported by finish; passing -1 on is harmless). Parameter names are unique: "<node>.weight", ".bias",
  * ".gamma", ".beta", ".mean", ".var"; a subnetwork's parameter is by definition a view of the supernet's parameter of
  * the same name: first channels, centre of the kernel. Thread safe for readers once finished. Not collective.
+ *
+ * A sequence of T tokens of C features is a tensor [1,C,T,1]: with channels last in memory that is the usual row-major
+ * [T,C], a 1x1 CONV is a linear layer over the features, and LINEAR (which flattens) is one over all of them. A
+ * single-output graph: several heads are joined by FLATTEN and CONCAT.
  */
 #ifndef LATHE_GRAPH_H
 #define LATHE_GRAPH_H
@@ -33,7 +37,21 @@ enum lt_op {
     LT_OP_ADD,
     LT_OP_MUL,
     LT_OP_FLATTEN,
-    LT_OP_SOFTMAX,
+    LT_OP_SOFTMAX,   /* over all of C*H*W */
+    LT_OP_CONCAT,    /* of up to LT_MAX_IN inputs along `axis` */
+    LT_OP_SLICE,     /* [start, stop) along `axis` */
+    LT_OP_SHUFFLE,   /* channel shuffle: channel i*(C/groups)+j goes to j*groups+i (ShuffleNet) */
+    LT_OP_ZERO,      /* zeros [1,C,H/stride,W/stride], rounded up: a missing path of a cell */
+    LT_OP_LAYERNORM, /* over C at each position; gamma, beta; with `rms` the root mean square and gamma alone */
+    LT_OP_TOKENS,    /* [1,C,H,W] -> [1,C,H*W,1], row by row; no arithmetic */
+    LT_OP_GRID,      /* [1,C,T,1] -> [1,C,T/width,width]: the inverse */
+    LT_OP_WINDOW,    /* [1,C,H,W] -> [1,C,H*W,1] in the order of window x window squares; `inverse` goes back */
+    LT_OP_EMBED,     /* token numbers [1,1,T,1] -> [1,C,T,1] by a table [vocab,C] */
+    LT_OP_POSITION,  /* adds a learned [T,C]; the first T of a longer table */
+    LT_OP_PREPEND,   /* puts `count` learned tokens before the others */
+    LT_OP_ATTENTION, /* softmax attention of q, k, v, all projected already */
+    LT_OP_LINATTN,   /* linear attention of q, k, v with the feature map elu+1 (Katharopoulos et al., ICML 2020) */
+    LT_OP_SHORTCONV, /* depthwise convolution over T, kernel taps; causal or centred; [C,1,kernel,1] weight */
     LT_N_OPS
 };
 enum lt_act {
@@ -45,12 +63,13 @@ enum lt_act {
     LT_ACT_SIGMOID,
     LT_ACT_SILU,
     LT_ACT_TANH,
+    LT_ACT_GELU, /* x * Phi(x), exact */
     LT_N_ACTS
 };
 enum lt_pool { LT_POOL_MAX, LT_POOL_AVG }; /* average excludes padding from the count */
 enum lt_dtype { LT_F32, LT_I8, LT_U8 };
 enum lt_param_role { LT_PARAM_WEIGHT, LT_PARAM_BIAS, LT_PARAM_GAMMA, LT_PARAM_BETA, LT_PARAM_MEAN, LT_PARAM_VAR };
-#define LT_MAX_IN 2
+#define LT_MAX_IN 8
 #define LT_MAX_NODE_PARAMS 4
 
 struct lt_shape {
@@ -61,18 +80,31 @@ struct lt_param {
     enum lt_param_role role;
     int node; /* owner */
     int n_dims;
-    int64_t dim[4]; /* conv [O,I/g,KH,KW]; linear [O,I]; the others [C] */
+    int64_t dim[4]; /* conv [O,I/g,KH,KW]; linear [O,I]; embed [vocab,C]; position, prepend [T,C]; the others [C] */
     int64_t count;
 };
 struct lt_node {
     enum lt_op op;
     const char *name;
-    int n_in, in[LT_MAX_IN];                 /* MUL: in[1] may be [1,C,1,1] (broadcast over H,W) */
-    int kernel, stride, pad, groups;         /* CONV and POOL; square, symmetric padding */
+    int n_in, in[LT_MAX_IN];         /* MUL: in[1] may be [1,C,1,1] (broadcast over H,W) */
+    int kernel, stride, pad, groups; /* CONV and POOL; square, symmetric padding */
+    int dilation;                    /* CONV; 1 = none */
+    int axis, start, stop;           /* CONCAT, SLICE: axis of [N,C,H,W], 1 = channels, 2 = H or tokens, 3;
+                                        PREPEND: stop = how many */
+    int heads, kv_heads;             /* ATTENTION, LINATTN; kv_heads divides heads */
+    int window;                      /* ATTENTION: keys reach back (and, not causal, ahead) less than so far,
+                                        0 = all; WINDOW: side of a square */
+    int block;                       /* ATTENTION: only inside blocks of so many queries, 0 = all; where queries
+                                        are pooled a block has block * T_k / T_q keys */
+    bool causal, rms, inverse;
+    float rope;                              /* ATTENTION: base of rotary positions, 0 = none: features i and i + d/2
+                                                of a head turn by position * base^(-2i/d) (Su et al., 2021) */
+    int width;                               /* GRID; WINDOW inverse: W of the result */
     enum lt_act act;                         /* ACT */
     enum lt_pool pool;                       /* POOL */
-    float eps;                               /* BN */
-    int n_params, param[LT_MAX_NODE_PARAMS]; /* CONV weight[,bias]; LINEAR weight,bias; BN gamma,beta,mean,var */
+    float eps;                               /* BN, LAYERNORM */
+    int n_params, param[LT_MAX_NODE_PARAMS]; /* CONV weight[,bias]; LINEAR weight,bias; BN gamma,beta,mean,var;
+                                                LAYERNORM gamma[,beta]; EMBED, POSITION, PREPEND, SHORTCONV weight */
     struct lt_shape out;
     int n_readers, last_use; /* set by finish: uses as an input (being the graph's output counts as one), and the
                                 last node that reads it (n_nodes for the graph's output, own index when unread) */
@@ -89,7 +121,8 @@ struct lt_graph {
 #define LT_PAD_VALID (-2)
 struct lt_conv_attr {
     int out, kernel, stride, groups;
-    int pad; /* 0 or -1: kernel/2; LT_PAD_VALID: none */
+    int dilation; /* 0 = 1 = none */
+    int pad;      /* 0 or -1: kernel/2 * dilation; LT_PAD_VALID: none */
     bool bias;
 };
 
@@ -106,12 +139,40 @@ int lt_graph_add(struct lt_graph *g, const char *name, int a, int b);
 int lt_graph_mul(struct lt_graph *g, const char *name, int a, int b);
 int lt_graph_flatten(struct lt_graph *g, const char *name, int in);
 int lt_graph_softmax(struct lt_graph *g, const char *name, int in);
+int lt_graph_concat(struct lt_graph *g, const char *name, const int *in, int n, int axis); /* n at most LT_MAX_IN */
+int lt_graph_slice(struct lt_graph *g, const char *name, int in, int axis, int start, int stop);
+int lt_graph_shuffle(struct lt_graph *g, const char *name, int in, int groups);
+int lt_graph_zero(struct lt_graph *g, const char *name, int in, int stride);
+int lt_graph_layernorm(struct lt_graph *g, const char *name, int in, float eps, bool rms);
+int lt_graph_tokens(struct lt_graph *g, const char *name, int in);
+int lt_graph_grid(struct lt_graph *g, const char *name, int in, int width);
+int lt_graph_window(struct lt_graph *g, const char *name, int in, int window);
+int lt_graph_unwindow(struct lt_graph *g, const char *name, int in, int window, int width);
+/* Token numbers are f32, rounded and clamped to 0 .. vocab-1. */
+int lt_graph_embed(struct lt_graph *g, const char *name, int in, int vocab, int features);
+int lt_graph_position(struct lt_graph *g, const char *name, int in);
+int lt_graph_prepend(struct lt_graph *g, const char *name, int in, int count);
+struct lt_attention_attr {
+    int heads, kv_heads; /* kv_heads 0: as many as heads; q has heads*d features, k heads' share of it */
+    int window, block;
+    bool causal;
+    float rope;
+};
+/* q [1,heads*d,Tq,1], k [1,kv_heads*d,Tk,1], v [1,kv_heads*dv,Tk,1] -> [1,heads*dv,Tq,1]; scores are divided by
+ * sqrt(d). Where order matters (causal, window, rope) the queries are the last Tq of the Tk positions. */
+int lt_graph_attention(struct lt_graph *g, const char *name, int q, int k, int v, const struct lt_attention_attr *a);
+int lt_graph_linattn(struct lt_graph *g, const char *name, int q, int k, int v, const struct lt_attention_attr *a);
+int lt_graph_shortconv(struct lt_graph *g, const char *name, int in, int kernel, bool causal);
 void lt_graph_output(struct lt_graph *g, int node);
 lt_status lt_graph_finish(struct lt_graph *g, struct lt_err *e);
 /* The index of a node, of a parameter, by its name; -1 when absent. Linear in their number. */
 int lt_graph_find(const struct lt_graph *g, const char *node_name);
 int lt_graph_find_param(const struct lt_graph *g, const char *param_name);
 const char *lt_op_name(enum lt_op op);
+/* Gives the values of its input another shape, nothing else. */
+static inline bool lt_op_renames(enum lt_op op) {
+    return op == LT_OP_FLATTEN || op == LT_OP_TOKENS || op == LT_OP_GRID;
+}
 const char *lt_act_name(enum lt_act a);
 bool lt_act_parse(const char *name, enum lt_act *out);
 static inline int64_t lt_shape_count(const struct lt_shape *s) { return s->d[0] * s->d[1] * s->d[2] * s->d[3]; }

@@ -16,7 +16,9 @@
  * While forward or backward runs, no signal handler may run on that thread's stack: oneDNN's generated matrix kernels
  * use the stack pointer as an ordinary register. Block signals in threads that compute and take them in another
  * (sigwait), or give handlers SA_ONSTACK.
- * INFER sessions take a graph without BN (lt_graph_fold_bn), optionally a plan; they may use `threads` > 1.
+ * TRAIN sessions do not do TOKENS, GRID, WINDOW, EMBED, POSITION, PREPEND, SHORTCONV and attention: LT_EUNAVAIL with
+ * the node's name. INFER sessions take a graph without BN (lt_graph_fold_bn), optionally a plan; they may use `threads`
+ * > 1 (convolutions and linear layers do). They do every operator.
  */
 #ifndef LATHE_RUNTIME_H
 #define LATHE_RUNTIME_H

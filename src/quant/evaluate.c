@@ -139,7 +139,7 @@ static lt_status look(void *arg, const struct pass *p, struct lt_err *e) {
         const float *v;
         int from = i;
         if (!a->o[i]) continue;
-        while (!(v = lt_session_tap(p->session, from)) && a->g->node[from].op == LT_OP_FLATTEN)
+        while (!(v = lt_session_tap(p->session, from)) && lt_op_renames(a->g->node[from].op))
             from = a->g->node[from].in[0];
         if (!v && a->g->node[from].op == LT_OP_INPUT) v = p->x;
         if (!v)

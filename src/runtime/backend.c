@@ -13,7 +13,7 @@
 #include "runtime/onednn/dnnl_util.h"
 #endif
 
-/* Every operator trains and infers in f32; only convolutions and linear layers have an int8 form. */
+/* Every operator infers in f32; only convolutions and linear layers have an int8 form. */
 static bool supports(const struct lt_node *n, enum lt_dtype t) {
     if (n->op < 0 || n->op >= LT_N_OPS) return false;
     return t == LT_F32 || (t == LT_I8 && (n->op == LT_OP_CONV || n->op == LT_OP_LINEAR));

@@ -24,6 +24,8 @@ float lt_iact(enum lt_act a, float x) {
         return x / (1 + expf(-x));
     case LT_ACT_TANH:
         return tanhf(x);
+    case LT_ACT_GELU:
+        return 0.5f * x * erfcf(-0.70710678f * x);
     default:
         return x;
     }
@@ -107,7 +109,7 @@ static lt_status plain_weights(struct lt_iconv *c, const struct lt_iweights *w, 
 
 /* Source index of input channel 0 at kernel tap (y,x), or -1 in the padding. */
 static int64_t tap(const struct lt_iconv_spec *s, int n, int oy, int ox, int ky, int kx) {
-    int y = oy * s->stride - s->pad + ky, x = ox * s->stride - s->pad + kx;
+    int y = oy * s->stride - s->pad + ky * s->dilation, x = ox * s->stride - s->pad + kx * s->dilation;
     return y < 0 || y >= s->ih || x < 0 || x >= s->iw ? -1 : (((int64_t)n * s->ih + y) * s->iw + x) * s->ic;
 }
 

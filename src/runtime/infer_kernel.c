@@ -62,7 +62,8 @@ static void convolve(struct kconv *c, const float *x, float *y) {
                                 .ow = s->ow,
                                 .kernel = s->kh,
                                 .stride = s->stride,
-                                .pad = s->pad};
+                                .pad = s->pad,
+                                .dilation = s->dilation};
         bool all = !s->int8 && !s->residual; /* then the kernel does the whole epilogue */
         s->kernels->dw_forward(&win, x, c->w, all ? c->shift : NULL, all ? s->act1 : LT_ACT_NONE, y);
     } else {
@@ -108,8 +109,9 @@ lt_status lt_iconv_kernel_new(const struct lt_iconv_spec *s, struct lt_iconv **o
                             .kernel = s->kh,
                             .stride = s->stride,
                             .pad = s->pad,
-                            .groups = s->groups};
-    c->linear = s->kh == s->ih && s->kw == s->iw && !s->pad && s->groups == 1;
+                            .groups = s->groups,
+                            .dilation = s->dilation};
+    c->linear = s->kh == s->ih && s->kw == s->iw && !s->pad && s->groups == 1 && s->dilation == 1;
     if (c->linear) {
         c->d.ic = (int)in;
         c->d.h = c->d.w = c->d.kernel = c->d.stride = 1;

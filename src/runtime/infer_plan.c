@@ -14,7 +14,7 @@ struct maker {
     const struct lt_iplan_opt *o;
     int *readers; /* of each node; the graph's output counts as one */
     int *reader;  /* some reader of each node, the only one where readers == 1 */
-    int *alias;   /* node whose value this node's is (FLATTEN of [C,1,1]) */
+    int *alias;   /* node whose value this node's is (FLATTEN of [C,1,1], TOKENS, GRID) */
     int *unit_at; /* unit whose last node it is, or -1 */
     bool *taken;
     struct lt_iplan p;
@@ -24,6 +24,11 @@ struct maker {
 static bool conv_op(enum lt_op op) { return op == LT_OP_CONV || op == LT_OP_LINEAR; }
 
 static int64_t area(const struct lt_graph *g, int n) { return g->node[n].out.d[2] * g->node[n].out.d[3]; }
+
+/* Only another shape, with channels last in memory. */
+static bool same_memory(const struct lt_graph *g, const struct lt_node *n) {
+    return n->op == LT_OP_TOKENS || n->op == LT_OP_GRID || (n->op == LT_OP_FLATTEN && area(g, n->in[0]) == 1);
+}
 
 static int resolve(const struct maker *m, int n) {
     while (m->alias[n] != n) n = m->alias[n];
@@ -87,7 +92,7 @@ static lt_status make_units(struct maker *m, struct lt_err *e) {
         const struct lt_node *n = &g->node[i];
         m->reader[i] = -1;
         m->unit_at[i] = -1;
-        m->alias[i] = n->op == LT_OP_FLATTEN && area(g, n->in[0]) == 1 ? n->in[0] : i;
+        m->alias[i] = same_memory(g, n) ? n->in[0] : i;
         if (n->op == LT_OP_BN)
             return lt_fail(e, LT_EINVAL, "%s: an inference session takes a graph with batch norm folded", n->name);
         if (m->o->plan && m->o->plan->is_int8[i] && !conv_op(n->op))
@@ -140,10 +145,11 @@ static int add_value(struct maker *m, int node, const struct lt_qparam *q, int a
     return i;
 }
 
-static int add_op(struct maker *m, enum lt_unit_kind kind, int unit, int src, int src2, int dst) {
+static int add_op(struct maker *m, enum lt_unit_kind kind, int unit, int src, int dst) {
     int i = m->p.n_ops++;
     LT_CHECK(i < m->cap_ops);
-    m->p.op[i] = (struct lt_iop){.kind = kind, .unit = unit, .src = src, .src2 = src2, .dst = dst};
+    m->p.op[i] = (struct lt_iop){.kind = kind, .unit = unit, .src = {src}, .dst = dst};
+    for (int k = 1; k < LT_MAX_IN; k++) m->p.op[i].src[k] = -1;
     return i;
 }
 
@@ -187,7 +193,7 @@ static void add_quantizers(struct maker *m, int node, int value) {
     const struct lt_qparam *q;
     while ((q = next_q(m, node))) {
         int at = m->p.n_ops, v = add_value(m, node, q, at);
-        add_op(m, LT_UNIT_QUANTIZE, -1, value, -1, v);
+        add_op(m, LT_UNIT_QUANTIZE, -1, value, v);
         touch(m, value, at);
     }
 }
@@ -208,9 +214,8 @@ static bool dies_at(const struct maker *m, int node, const struct lt_iunit *u) {
 
 static void place_unit(struct maker *m, int ui) {
     struct lt_iunit *u = &m->p.unit[ui];
-    int node = u->last, src2 = -1, share = -1;
+    int node = u->last, share = -1;
     int src = lt_iplan_value(&m->p, u->in[0], u->int8 ? &u->in_q : NULL);
-    if (u->n_in > 1) src2 = lt_iplan_value(&m->p, u->in[1], NULL);
     LT_CHECK(src >= 0);
     bool conv = conv_op(m->g->node[u->node].op);
     u->direct_q = m->o->direct_q && !m->o->keep && conv && u->int8 && u->residual < 0 && !reads_f32(m, node, NULL) &&
@@ -220,9 +225,9 @@ static void place_unit(struct maker *m, int ui) {
         LT_CHECK(r >= 0);
         if (m->o->keep || r == src || !dies_at(m, u->residual, u)) {
             int at = m->p.n_ops, c = add_value(m, node, NULL, at);
-            add_op(m, LT_UNIT_LAYOUT, -1, r, -1, c);
+            add_op(m, LT_UNIT_LAYOUT, -1, r, c);
             touch(m, r, at);
-            int k = add_op(m, LT_UNIT_OP, ui, src, src2, c);
+            int k = add_op(m, LT_UNIT_OP, ui, src, c);
             touch(m, src, k);
             touch(m, c, k);
             add_quantizers(m, node, c);
@@ -233,9 +238,12 @@ static void place_unit(struct maker *m, int ui) {
     int at = m->p.n_ops;
     int v = add_value(m, node, u->direct_q ? next_q(m, node) : NULL, at);
     m->p.value[v].shares = share;
-    add_op(m, LT_UNIT_OP, ui, src, src2, v);
+    add_op(m, LT_UNIT_OP, ui, src, v);
     touch(m, src, at);
-    touch(m, src2, at);
+    for (int k = 1; k < u->n_in; k++) {
+        m->p.op[at].src[k] = lt_iplan_value(&m->p, u->in[k], NULL);
+        touch(m, m->p.op[at].src[k], at);
+    }
     touch(m, share, at);
     if (!u->direct_q) add_quantizers(m, node, v);
 }
@@ -318,7 +326,7 @@ lt_status lt_iplan_make(const struct lt_graph *g, const struct lt_iplan_opt *o, 
     }
     if ((s = make_units(&m, e))) goto out;
     int in = add_value(&m, 0, NULL, 0);
-    add_op(&m, LT_UNIT_LAYOUT, -1, -1, -1, in);
+    add_op(&m, LT_UNIT_LAYOUT, -1, -1, in);
     add_quantizers(&m, 0, in);
     for (int i = 0; i < g->n_nodes; i++)
         if (m.unit_at[i] >= 0) place_unit(&m, m.unit_at[i]);

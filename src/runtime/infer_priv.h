@@ -1,8 +1,9 @@
 /*
  * Inside an INFER session: a folded graph becomes fused units, units read and write values (buffers in one arena), and
- * a run is a tight loop over steps with everything prebuilt. infer_plan.c makes units, values and the arena; infer.c
- * makes steps and runs them; infer_conv.c (plain loops), infer_kernel.c (our vector kernels) and onednn/infer_conv.c
- * provide convolutions behind struct lt_iconv.
+ * a run is a tight loop over steps with everything prebuilt. infer_plan.c makes units, values and the arena;
+ * infer_steps.c makes steps, infer.c runs them. infer_conv.c (plain loops), infer_kernel.c (our vector kernels) and
+ * onednn/infer_conv.c provide convolutions behind struct lt_iconv; infer_seq.h has what moves values or works on
+ * tokens.
  *
  * All activations are channels-last. int8 values are stored as bytes q + zp with zp = 0 (unsigned) or 128 (signed): one
  * storage type serves both, and x86 without VNNI multiplies u8 by s8 only (oneDNN would halve the weights of an s8
@@ -12,6 +13,7 @@
 #define LT_RUNTIME_INFER_PRIV_H
 #include "lathe/graph.h"
 #include "lathe/infer_profile.h"
+#include "runtime/infer_seq.h"
 #include "runtime/kernels/kernels.h"
 
 struct lt_iunit {
@@ -38,8 +40,8 @@ struct lt_ivalue {
 /* What runs: a unit, or an inserted conversion. Positions of values are indices of these. */
 struct lt_iop {
     enum lt_unit_kind kind;
-    int unit;           /* OP only */
-    int src, src2, dst; /* values; -1 none. QUANTIZE, LAYOUT: src -> dst (src -1: the caller's x) */
+    int unit;                /* OP only */
+    int src[LT_MAX_IN], dst; /* values; -1 none. QUANTIZE, LAYOUT: src[0] -> dst (src[0] -1: the caller's x) */
 };
 
 struct lt_iplan {
@@ -65,6 +67,7 @@ int lt_iplan_value(const struct lt_iplan *p, int node, const struct lt_qparam *q
  * structure, batch included. */
 struct lt_iconv_spec {
     int n, ic, ih, iw, oc, oh, ow, kh, kw, stride, pad, groups;
+    int dilation; /* 1 = none */
     bool int8;
     struct lt_qparam in_q;
     enum lt_dtype dst; /* LT_F32, or LT_U8: requantized with out_q */
@@ -102,7 +105,7 @@ lt_status lt_idnnl_open(struct lt_idnnl **out, struct lt_err *e);
 void lt_idnnl_close(struct lt_idnnl *d);
 lt_status lt_iconv_dnnl_new(const struct lt_iconv_spec *s, struct lt_iconv **out, struct lt_err *e);
 
-/* Everything that is not a convolution: f32, channels-last; sizes of one sample but n. */
+/* What is neither a convolution nor in infer_seq.h: f32, channels-last; sizes of one sample but n. */
 struct lt_iel {
     const struct lt_kernels *k;
     int n;

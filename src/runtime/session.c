@@ -11,6 +11,9 @@ lt_status lt_session_new(struct lt_backend *b, const struct lt_graph *g, const s
         if (!lt_backend_supports(b, n, LT_F32))
             return lt_fail(e, LT_EUNAVAIL, "%s: backend %s does not do %s", n->name, lt_backend_name(b),
                            lt_op_name(n->op));
+        if (opt->kind == LT_SESSION_TRAIN && !lt_train_supports(n))
+            return lt_fail(e, LT_EUNAVAIL, "%s: there is no training of %s, only inference", n->name,
+                           lt_op_name(n->op));
         if (opt->kind == LT_SESSION_INFER && n->op == LT_OP_BN)
             return lt_fail(e, LT_EINVAL, "%s: inference sessions take a graph with its batch norms folded", n->name);
     }

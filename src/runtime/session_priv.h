@@ -62,6 +62,7 @@ struct lt_backend {
 
 lt_status lt_train_session_new(struct lt_backend *b, const struct lt_graph *g, const struct lt_session_opt *opt,
                                struct lt_session **out, struct lt_err *e);
+bool lt_train_supports(const struct lt_node *n);
 lt_status lt_infer_session_new(struct lt_backend *b, const struct lt_graph *g, const struct lt_session_opt *opt,
                                struct lt_session **out, struct lt_err *e);
 

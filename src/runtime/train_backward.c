@@ -152,7 +152,7 @@ static lt_status parameters(const struct back *b, struct lt_err *e) {
     case LT_T_DENSE:
         return dense_weights(b, e);
     default:
-        break; /* BN computes its own together with the data's */
+        break; /* BN and LAYERNORM compute their own together with the data's */
     }
     return LT_OK;
 }
@@ -192,6 +192,10 @@ static lt_status data(const struct back *b, struct lt_err *e) {
         break;
     case LT_T_SOFTMAX:
         softmax(b);
+        break;
+    case LT_T_MOVE:
+    case LT_T_LAYERNORM:
+        lt_train_move_backward(b->s, t, b->grad);
         break;
     case LT_T_LAYOUT:
     case LT_T_ADD:

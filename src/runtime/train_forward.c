@@ -128,6 +128,10 @@ static lt_status run(struct lt_train *s, const struct lt_tstep *t, const float *
     case LT_T_SOFTMAX:
         lt_softmax(a, s->n, (int)lt_tcount(out), y);
         break;
+    case LT_T_MOVE:
+    case LT_T_LAYERNORM:
+        lt_train_move_forward(s, t);
+        break;
     }
     return LT_OK;
 }

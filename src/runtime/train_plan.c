@@ -12,7 +12,7 @@ struct walk {
     struct lt_place place;
     int batch;
     bool forward_only;
-    int n_held, held[3]; /* blocks that live until the end of a backward step */
+    int n_held, held[LT_MAX_IN + 1]; /* blocks that live until the end of a backward step */
 };
 
 static size_t batch_count(const struct walk *k, int v) { return (size_t)lt_tcount(&k->p->value[v]) * (size_t)k->batch; }
@@ -27,6 +27,7 @@ static int backward_reads(const struct walk *k, const struct lt_tstep *t) {
     case LT_T_DEPTHWISE:
     case LT_T_DENSE:
     case LT_T_BN:
+    case LT_T_LAYERNORM:
         return 1;
     case LT_T_ACT:
         return a;
@@ -194,6 +195,13 @@ static void plan_backward_step(struct walk *k, struct lt_tstep *t, int dy) {
         plan_computed(k, t, 0, dy, true, false, true);
         plan_computed(k, t, 1, dy, false, false, true);
         break;
+    case LT_T_LAYERNORM:
+        plan_computed(k, t, 0, dy, true, false, true);
+        break;
+    case LT_T_MOVE:
+        for (int j = 0; j < LT_MAX_IN; j++)
+            if (t->in[j] >= 0) plan_computed(k, t, j, dy, false, false, true);
+        break;
     case LT_T_ACT:
     case LT_T_SOFTMAX:
         plan_computed(k, t, 0, dy, true, false, false);
@@ -251,9 +259,9 @@ lt_status lt_tplan_make(const struct lt_backend *b, const struct lt_graph *g, in
     char *tmp = NULL;
     lt_status s = lt_tsteps_make(g, &p, e);
     if (s) goto out;
-    /* A step allocates at most: its output, packed weights, scratch twice, two inputs again, and two gradients with a
-     * sum each. */
-    k.place.cap_blocks = 10 * p.n_steps + 1;
+    /* A step allocates at most: its output, packed weights, scratch twice, two inputs again, and for each input a
+     * gradient and a sum. */
+    k.place.cap_blocks = (6 + 2 * LT_MAX_IN) * p.n_steps + 1;
     tmp =
         lt_malloc((size_t)k.place.cap_blocks * (sizeof(*k.place.block) + sizeof(*k.place.gap)) + sizeof(*k.place.gap));
     if (!tmp) {

@@ -25,7 +25,9 @@ enum lt_tkind {
     LT_T_ADD,
     LT_T_MUL,
     LT_T_FLATTEN, /* channels-last into the [C*H*W] order of a linear layer's weights */
-    LT_T_SOFTMAX
+    LT_T_SOFTMAX,
+    LT_T_MOVE,     /* concatenation, slice, shuffle, zeros: train_move.c */
+    LT_T_LAYERNORM /* there too */
 };
 
 /* Where a step's backward puts the gradient of one of its inputs. Offsets are in floats, in the workspace. */
@@ -115,6 +117,8 @@ lt_status lt_train_forward(struct lt_train *s, const float *x, int n, enum lt_bn
                            struct lt_err *e);
 void lt_train_normalize(struct lt_train *s, const struct lt_tstep *bn,
                         float *y); /* a batch norm with the statistics of this pass */
+void lt_train_move_forward(struct lt_train *s, const struct lt_tstep *t); /* MOVE, LAYERNORM */
+void lt_train_move_backward(const struct lt_train *s, const struct lt_tstep *t, struct lt_weights *grad);
 lt_status lt_train_backward(struct lt_train *s, const float *dlogits, struct lt_weights *grad, struct lt_err *e);
 
 static inline float *lt_tat(const struct lt_train *s, size_t at) { return s->b->ws + at; }

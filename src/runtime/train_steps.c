@@ -7,6 +7,9 @@
 #include "lathe/mem.h"
 #include "runtime/train_priv.h"
 
+/* Those on tokens, which stand last in enum lt_op, only infer. */
+bool lt_train_supports(const struct lt_node *n) { return n->op <= LT_OP_LAYERNORM; }
+
 struct compile {
     const struct lt_graph *g;
     struct lt_tplan *p;
@@ -54,6 +57,7 @@ static struct lt_tstep *new_step(struct compile *c, enum lt_tkind kind, int node
     bool grad = (kind != LT_T_FLATTEN && c->g->node[node].n_params > 0) || (a >= 0 && c->p->value[a].need_grad) ||
                 (b >= 0 && c->p->value[b].need_grad);
     *t = (struct lt_tstep){.kind = kind, .node = node, .in = {a, b}};
+    for (int j = 2; j < LT_MAX_IN; j++) t->in[j] = -1;
     t->out = new_value(c, (int)out->d[1], (int)out->d[2], (int)out->d[3], grad);
     return t;
 }
@@ -73,7 +77,8 @@ static struct lt_window window(const struct lt_node *n, const struct lt_tvalue *
                               .ow = (int)n->out.d[3],
                               .kernel = n->kernel,
                               .stride = n->stride,
-                              .pad = n->pad};
+                              .pad = n->pad,
+                              .dilation = n->dilation};
 }
 
 /*
@@ -109,8 +114,22 @@ static void conv_step(struct compile *c, int i, int x) {
                                .kernel = n->kernel,
                                .stride = n->stride,
                                .pad = n->pad,
-                               .groups = n->groups};
+                               .groups = n->groups,
+                               .dilation = n->dilation};
     if (n->kernel == 1 && n->stride == 1 && n->pad == 0 && n->groups == 1) pointwise_step(c, t);
+}
+
+/* Zeros depend on nothing, so nothing gets a gradient from them. */
+static void move_step(struct compile *c, int i) {
+    const struct lt_node *n = &c->g->node[i];
+    struct lt_tstep *t =
+        new_step(c, n->op == LT_OP_LAYERNORM ? LT_T_LAYERNORM : LT_T_MOVE, i, c->value_of[n->in[0]], -1, &n->out);
+    struct lt_tvalue *y = &c->p->value[t->out];
+    for (int k = 1; k < n->n_in; k++) {
+        t->in[k] = c->value_of[n->in[k]];
+        y->need_grad |= c->p->value[t->in[k]].need_grad;
+    }
+    if (n->op == LT_OP_ZERO) y->need_grad = false;
 }
 
 /* The step whose output is node i's. */
@@ -161,6 +180,13 @@ static void node_step(struct compile *c, int i) {
         return;
     case LT_OP_SOFTMAX:
         new_step(c, LT_T_SOFTMAX, i, a, -1, &n->out);
+        return;
+    case LT_OP_CONCAT:
+    case LT_OP_SLICE:
+    case LT_OP_SHUFFLE:
+    case LT_OP_ZERO:
+    case LT_OP_LAYERNORM:
+        move_step(c, i);
         return;
     default:
         LT_BUG("%s: operator %d", n->name, (int)n->op);

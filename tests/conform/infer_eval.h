@@ -8,6 +8,7 @@
 #include "lathe/graph.h"
 #include "lathe/mem.h"
 #include "lathe/rng.h"
+#include "tests/conform/infer_eval_seq.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +17,23 @@
 static struct lt_err err;
 
 /* ---- random networks ---- */
+/* Names of one expression, in whichever order they are made. */
+struct names {
+    char s[8][64];
+    int at;
+};
+
+static const char *name_of(struct names *n, int block, const char *what) {
+    char *buf = n->s[n->at++ % 8];
+    snprintf(buf, sizeof(n->s[0]), "b%d.%s", block, what);
+    return buf;
+}
+
 static int block(struct lt_graph *g, struct lt_rng *r, int i, int x) {
     static const int kernels[] = {3, 5, 7};
     static const enum lt_act acts[] = {LT_ACT_RELU, LT_ACT_RELU6, LT_ACT_HSWISH, LT_ACT_SILU, LT_ACT_TANH, LT_ACT_NONE};
-    char nm[64];
-#define NAME(s) (snprintf(nm, sizeof(nm), "b%d.%s", i, s), nm)
+    struct names nm = {.at = 0};
+#define NAME(s) name_of(&nm, i, s)
     int c = (int)g->node[x].out.d[1], mid = c * (1 + (int)lt_rng_below(r, 4)), stride = lt_rng_below(r, 3) ? 1 : 2,
         y = x;
     int out = lt_rng_below(r, 2) ? c : 8 + (int)lt_rng_below(r, 24);
@@ -63,7 +76,7 @@ static int block(struct lt_graph *g, struct lt_rng *r, int i, int x) {
 #undef NAME
 }
 
-static struct lt_graph *random_net(int seed) {
+__attribute__((unused)) static struct lt_graph *random_net(int seed) {
     struct lt_graph *g = NULL;
     struct lt_rng r;
     lt_rng_at(&r, 1, LT_RNG_TEST, 101, (uint64_t)seed);
@@ -163,6 +176,8 @@ static double act(enum lt_act a, double v) {
         return v / (1 + exp(-v));
     case LT_ACT_TANH:
         return tanh(v);
+    case LT_ACT_GELU:
+        return v * 0.5 * (1 + erf(v / sqrt(2)));
     default:
         return v;
     }
@@ -178,11 +193,11 @@ static double conv_point(const struct eval *v, const struct lt_node *n, bool int
                          int oy, int ox) {
     const struct lt_shape *si = &v->g->node[n->in[0]].out;
     int64_t ic = si->d[1], ih = si->d[2], iw = si->d[3], k = n->kernel, kw = k, groups = n->groups, stride = n->stride,
-            pad = n->pad;
+            pad = n->pad, dilation = n->dilation;
     if (n->op == LT_OP_LINEAR) {
         k = ih;
         kw = iw;
-        groups = stride = 1;
+        groups = stride = dilation = 1;
         pad = 0;
     }
     int64_t icg = ic / groups, first = o / (n->out.d[1] / groups) * icg, per = icg * k * kw;
@@ -197,7 +212,7 @@ static double conv_point(const struct eval *v, const struct lt_node *n, bool int
     for (int64_t i = 0; i < icg; i++)
         for (int64_t ky = 0; ky < k; ky++)
             for (int64_t kx = 0; kx < kw; kx++) {
-                int64_t y = oy * stride - pad + ky, x = ox * stride - pad + kx;
+                int64_t y = oy * stride - pad + ky * dilation, x = ox * stride - pad + kx * dilation;
                 if (y < 0 || y >= ih || x < 0 || x >= iw) continue;
                 float a = in[((b * ic + first + i) * ih + y) * iw + x], wt = w[(i * k + ky) * kw + kx];
                 acc += int8 ? (double)quantized(a, q) * rint((double)(wt / sw)) : (double)a * (double)wt;
@@ -230,7 +245,15 @@ static void eval_node(const struct eval *v, int i, float *const *in_of, float *o
         memcpy(out, a, (size_t)(v->n * per) * sizeof(float));
         return;
     }
-    for (int s = 0; s < v->n; s++) {
+    for (int s = 0; s < v->n && n->op >= LT_OP_CONCAT; s++) {
+        struct cube in[LT_MAX_IN];
+        for (int k = 0; k < n->n_in; k++) {
+            const struct lt_shape *t = &v->g->node[n->in[k]].out;
+            in[k] = (struct cube){in_of[n->in[k]] + s * lt_shape_count(t), t->d[1], t->d[2], t->d[3]};
+        }
+        eval_seq(v->g, v->w, n, in, out + s * per);
+    }
+    for (int s = 0; s < v->n && n->op < LT_OP_CONCAT; s++) {
         double total = 0;
         if (n->op == LT_OP_SOFTMAX)
             for (int64_t k = 0; k < per; k++) total += exp((double)a[s * per + k]);

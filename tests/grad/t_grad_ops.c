@@ -87,6 +87,44 @@ static int op_softmax(struct lt_graph *g, int x, int a, int b) {
     return lt_graph_softmax(g, "op", lt_graph_gap(g, "gap", x));
 }
 
+static int op_dilated(struct lt_graph *g, int x, int kernel, int dilation) {
+    return lt_graph_conv(g, "op", x,
+                         &(struct lt_conv_attr){
+                             .out = 5, .kernel = kernel, .stride = 1, .groups = 1, .dilation = dilation, .bias = true});
+}
+static int op_dilated_depthwise(struct lt_graph *g, int x, int stride, int dilation) {
+    return lt_graph_conv(
+        g, "op", x, &(struct lt_conv_attr){.out = 4, .kernel = 3, .stride = stride, .groups = 4, .dilation = dilation});
+}
+/* x twice and two that are computed from it; the batch norm's output is read by nobody else. */
+static int op_concat(struct lt_graph *g, int x, int axis, int unused) {
+    int a = lt_graph_act(g, "tanh", x, LT_ACT_TANH), b = lt_graph_bn(g, "bn", x);
+    (void)unused;
+    return lt_graph_concat(g, "op", (int[]){x, a, b, x}, 4, axis);
+}
+static int op_slice(struct lt_graph *g, int x, int axis, int unused) {
+    (void)unused;
+    return lt_graph_add(g, "sum", lt_graph_slice(g, "op", x, axis, 1, 3), lt_graph_slice(g, "op2", x, axis, 2, 4));
+}
+static int op_shuffle(struct lt_graph *g, int x, int groups, int unused) {
+    (void)unused;
+    x = lt_graph_conv(g, "six", x, NET_CONV(6, 1, 1, 1, false));
+    return lt_graph_act(g, "act", lt_graph_shuffle(g, "op", x, groups), LT_ACT_SILU);
+}
+static int op_zero(struct lt_graph *g, int x, int stride, int unused) {
+    (void)unused;
+    int z = lt_graph_zero(g, "op", x, stride);
+    return lt_graph_concat(g, "join", (int[]){lt_graph_pool(g, "pool", x, LT_POOL_AVG, 3, stride, 1), z}, 2, 1);
+}
+static int op_image_too(struct lt_graph *g, int x, int a, int b) { /* an input that wants no gradient */
+    (void)a, (void)b;
+    return lt_graph_concat(g, "op", (int[]){0, x}, 2, 1);
+}
+static int op_layernorm(struct lt_graph *g, int x, int rms, int after_bn) {
+    if (after_bn) x = lt_graph_act(g, "act", lt_graph_bn(g, "bn", x), LT_ACT_SILU);
+    return lt_graph_add(g, "sum", lt_graph_layernorm(g, "op", x, 1e-2f, rms), x);
+}
+
 static struct lt_graph *build(op_fn op, int a, int b) {
     struct lt_graph *g = NULL;
     if (lt_graph_new("op", &g, &net_err)) return NULL;
@@ -227,6 +265,29 @@ static void check_all_ops(struct lt_backend *be) {
 #undef CHECK
 }
 
+static void check_moves(struct lt_backend *be) {
+    char nm[96];
+#define CHECK(op, a, b, mode, ...) (snprintf(nm, sizeof(nm), __VA_ARGS__), check_op(nm, op, a, b, mode, be))
+    const char *on = lt_backend_name(be);
+    for (int d = 2; d <= 3; d++) {
+        CHECK(op_dilated, 3, d, LT_BN_BATCH, "%s: dense, dilation %d", on, d);
+        for (int s = 1; s <= 2; s++)
+            CHECK(op_dilated_depthwise, s, d, LT_BN_BATCH, "%s: depthwise stride %d, dilation %d", on, s, d);
+    }
+    for (int axis = 1; axis <= 3; axis++) {
+        CHECK(op_concat, axis, 0, LT_BN_BATCH, "%s: concatenation along axis %d", on, axis);
+        CHECK(op_slice, axis, 0, LT_BN_BATCH, "%s: slice of axis %d", on, axis);
+    }
+    CHECK(op_image_too, 0, 0, LT_BN_BATCH, "%s: concatenation with the image", on);
+    for (int k = 2; k <= 3; k++) CHECK(op_shuffle, k, 0, LT_BN_BATCH, "%s: shuffle by %d", on, k);
+    for (int s = 1; s <= 2; s++) CHECK(op_zero, s, 0, LT_BN_BATCH, "%s: zeros of stride %d", on, s);
+    for (int rms = 0; rms < 2; rms++)
+        for (int bn = 0; bn < 2; bn++)
+            CHECK(op_layernorm, rms, bn, LT_BN_BATCH, "%s: %s%s", on,
+                  rms ? "root mean square normalization" : "layer normalization", bn ? " after batch norm" : "");
+#undef CHECK
+}
+
 /*
  * Whole networks, whose memory plans reuse places in ways that a single operator's do not. Along a direction (half the
  * gradient's own, half random) of one parameter array at a time the loss must change as the gradient says. Only smooth
@@ -270,8 +331,62 @@ out:
     return slope;
 }
 
-static void check_network(struct lt_backend *be, uint64_t seed) {
-    struct lt_graph *g = net_random(seed, true);
+/* Cells of parallel paths, joined, shuffled and cut: smooth operators only. */
+static struct lt_graph *cells(uint64_t seed) {
+    struct lt_graph *g = NULL;
+    struct lt_rng r;
+    char nm[64];
+    lt_rng_at(&r, 3, LT_RNG_TEST, 205, seed);
+    if (lt_graph_new("cells", &g, &net_err)) return NULL;
+    int x = lt_graph_input(g, "image", 3, 7, 8), id = 0;
+#define NAME(s) (snprintf(nm, sizeof(nm), "n%d.%s", id++, s), nm)
+    x = lt_graph_conv(g, NAME("stem"), x, NET_CONV(6, 3, 1, 1, false));
+    for (int cell = 0; cell < 3; cell++) {
+        int in[6], n = 2 + (int)lt_rng_below(&r, 4), axis = 1 + (int)lt_rng_below(&r, 3);
+        for (int k = 0; k < n; k++) {
+            in[k] = x;
+            switch (lt_rng_below(&r, 6)) {
+            case 0:
+                in[k] = lt_graph_conv(g, NAME("dw"), x,
+                                      &(struct lt_conv_attr){.out = 6,
+                                                             .kernel = 3,
+                                                             .stride = 1,
+                                                             .groups = lt_rng_below(&r, 2) ? 6 : 1,
+                                                             .dilation = 1 + (int)lt_rng_below(&r, 2)});
+                in[k] = lt_graph_bn(g, NAME("bn"), in[k]);
+                in[k] = lt_graph_act(g, NAME("silu"), in[k], LT_ACT_SILU);
+                break;
+            case 1:
+                in[k] = lt_graph_layernorm(g, NAME("norm"), x, 1e-2f, lt_rng_below(&r, 2));
+                break;
+            case 2:
+                in[k] = lt_graph_zero(g, NAME("none"), x, 1);
+                break;
+            case 3:
+                in[k] = lt_graph_bn(g, NAME("bn"), x);
+                in[k] = lt_graph_act(g, NAME("gelu"), in[k], LT_ACT_GELU);
+                break;
+            case 4:
+                in[k] = lt_graph_add(g, NAME("sum"), in[lt_rng_below(&r, (uint32_t)k + 1)], x);
+                break;
+            default: /* x itself */
+                break;
+            }
+        }
+        int y = lt_graph_concat(g, NAME("join"), in, n, axis);
+        if (axis == 1) y = lt_graph_shuffle(g, NAME("mix"), y, lt_rng_below(&r, 2) ? 2 : 3);
+        y = lt_graph_slice(g, NAME("cut"), y, axis, 1, 1 + (int)g->node[x].out.d[axis]);
+        x = lt_rng_below(&r, 2) ? lt_graph_add(g, NAME("residual"), x, y) : y;
+    }
+#undef NAME
+    lt_graph_output(g, lt_graph_linear(g, "post", lt_graph_gap(g, "gap", x), NET_CLASSES));
+    if (!lt_graph_finish(g, &net_err)) return g;
+    lt_note("%s", net_err.msg);
+    lt_graph_free(g);
+    return NULL;
+}
+
+static void check_network(struct lt_backend *be, struct lt_graph *g, uint64_t seed) {
     struct lt_weights *w = g ? net_weights(g, seed) : NULL, *grad = NULL;
     struct problem p = {.mode = seed % 2 ? LT_BN_RUNNING : LT_BN_BATCH};
     float *x = g ? net_noise(BATCH * lt_shape_count(&g->node[0].out), seed) : NULL, dlogits[BATCH * NET_CLASSES];
@@ -381,8 +496,8 @@ static bool one_pass(const char *backend, const struct lt_graph *g, const struct
  * gradient of the network.
  */
 static void against_reference(const char *backend) {
-    for (uint64_t seed = 0; seed < 24; seed++) {
-        struct lt_graph *g = net_random(seed, false);
+    for (uint64_t seed = 0; seed < 36; seed++) {
+        struct lt_graph *g = seed < 24 ? net_random(seed, false) : cells(seed);
         struct lt_weights *w = g ? net_weights(g, seed) : NULL;
         float *x = g ? net_noise(4 * lt_shape_count(&g->node[0].out), seed) : NULL;
         struct pass a = {.grad = NULL}, b = {.grad = NULL};
@@ -415,9 +530,15 @@ int main(void) {
     struct lt_backend *be = NULL;
     lt_note("seed %d", SEED);
     if (lt_ok(!lt_backend_open("reference", &be, &net_err), "the reference backend opens")) check_all_ops(be);
-    for (uint64_t seed = 0; be && seed < 8; seed++) check_network(be, seed);
+    for (uint64_t seed = 0; be && seed < 8; seed++) check_network(be, net_random(seed, true), seed);
+    for (uint64_t seed = 0; be && seed < 16; seed++) check_network(be, cells(seed), 100 + seed);
     lt_backend_close(be);
     check_xent();
-    for (int i = 0; i < lt_backend_count(); i++) against_reference(lt_backend_name_at(i));
+    for (int i = 0; i < lt_backend_count(); i++) {
+        against_reference(lt_backend_name_at(i));
+        if (!lt_ok(!lt_backend_open(lt_backend_name_at(i), &be, &net_err), "%s opens", lt_backend_name_at(i))) continue;
+        check_moves(be);
+        lt_backend_close(be);
+    }
     return lt_done();
 }

@@ -1,15 +1,17 @@
 /*
  * gen_bundles DIR COUNT SEED BACKEND: writes COUNT deployment bundles DIR/f32-<i> and DIR/int8-<i> of random networks
- * with the logits that the backend computes. The int8 ones have a random half of their layers in int8, every fourth one
- * all of them. Prints nothing; exit 77: cannot in this build.
+ * with the logits that the backend computes, and DIR/seq-<i> of networks of random_seq.h. The int8 ones have a random
+ * half of their layers in int8, every fourth one all of them. Prints nothing; exit 77: cannot in this build.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "lathe/deploy.h"
 #include "lathe/mem.h"
 #include "lathe/runtime.h"
 #include "quant/quant_priv.h"
 #include "tests/interop/random_net.h"
+#include "tests/interop/random_seq.h"
 
 #define N 16
 
@@ -33,7 +35,7 @@ static lt_status calibrate(struct lt_backend *b, const struct lt_graph *g, const
         if (g->node[i].op != LT_OP_CONV && g->node[i].op != LT_OP_LINEAR) continue;
         int in = g->node[i].in[0], from = in;
         const float *v;
-        while (!(v = lt_session_tap(s, from)) && g->node[from].op == LT_OP_FLATTEN) from = g->node[from].in[0];
+        while (!(v = lt_session_tap(s, from)) && lt_op_renames(g->node[from].op)) from = g->node[from].in[0];
         if (!v) v = x;
         lt_observer_init(o);
         if (!lt_observer_add(o, v, N * lt_shape_count(&g->node[in].out))) {
@@ -77,6 +79,29 @@ static lt_status write_one(struct lt_backend *b, const char *root, const char *k
     return st;
 }
 
+static lt_status write_seq(struct lt_backend *b, const char *root, uint64_t seed, int i, struct lt_err *e) {
+    struct lt_graph *g = NULL, *f = NULL;
+    struct lt_weights *w = NULL, *fw = NULL;
+    float *x = NULL;
+    struct lt_rng r;
+    lt_status s;
+    lt_rng_at(&r, seed, LT_RNG_TEST, 4, (uint64_t)i);
+    if (!(s = rseq_make(seed, (uint64_t)i, &g, &w, e)) && !(s = lt_graph_fold_bn(g, w, &f, &fw, e))) {
+        int64_t n = N * lt_shape_count(&f->node[0].out);
+        bool numbers = !strcmp(f->node[0].name, "numbers"); /* of tokens: some fractions, some outside of the table */
+        if (!(x = lt_malloc((size_t)n * sizeof(*x)))) s = lt_fail(e, LT_ENOMEM, "images");
+        for (int64_t k = 0; x && k < n; k++)
+            x[k] = (float)((numbers ? 12 : 1) * lt_rng_normal(&r) + (numbers ? 12 : 0));
+        if (x) s = write_one(b, root, "seq", i, f, fw, NULL, x, e);
+    }
+    lt_free(x);
+    lt_weights_free(fw);
+    lt_weights_free(w);
+    lt_graph_free(f);
+    lt_graph_free(g);
+    return s;
+}
+
 int main(int argc, char **argv) {
     struct lt_backend *b = NULL;
     struct lt_err e = {0};
@@ -113,6 +138,7 @@ int main(int argc, char **argv) {
         lt_graph_free(f);
         lt_graph_free(g);
     }
+    for (int i = 0; !s && i < count; i++) s = write_seq(b, argv[1], seed, i, &e);
     lt_backend_close(b);
     return s ? die(&e) : 0;
 }

@@ -13,12 +13,13 @@ struct rnet {
     struct lt_graph *g;
     struct lt_rng r;
     int x, n;
-    char name[64];
+    char name[8][64]; /* names of one expression, in whichever order they are made */
 };
 
 static inline const char *rnet_name(struct rnet *t, const char *what) {
-    snprintf(t->name, sizeof(t->name), "b%d.%s", t->n++, what);
-    return t->name;
+    char *name = t->name[t->n % 8];
+    snprintf(name, sizeof(t->name[0]), "b%d.%s", t->n++, what);
+    return name;
 }
 
 static inline int rnet_pick(struct rnet *t, const int *v, int n) { return v[lt_rng_below(&t->r, (uint32_t)n)]; }
@@ -70,6 +71,38 @@ static inline int rnet_pool(struct rnet *t, int x) {
                                   : lt_graph_pool(t->g, rnet_name(t, "pool"), x, p, 2, 2, 0);
 }
 
+/* The finished graph and weights for it. */
+static inline lt_status rnet_finish(struct rnet *t, struct lt_graph **g, struct lt_weights **w, struct lt_err *e) {
+    lt_status s;
+    if ((s = lt_graph_finish(t->g, e)) || (s = lt_weights_new(t->g, w, e))) {
+        lt_graph_free(t->g);
+        return s;
+    }
+    for (int i = 0; i < t->g->n_params; i++) {
+        const struct lt_param *p = &t->g->param[i];
+        double fan = (double)p->count / (double)p->dim[0];
+        for (int64_t k = 0; k < p->count; k++) {
+            double z = lt_rng_normal(&t->r);
+            float *v = &(*w)->data[i][k];
+            switch (p->role) {
+            case LT_PARAM_WEIGHT:
+                *v = (float)(z * sqrt(2 / fan));
+                break;
+            case LT_PARAM_GAMMA:
+                *v = (float)(1 + 0.3 * z);
+                break;
+            case LT_PARAM_VAR:
+                *v = (float)exp(0.5 * z);
+                break;
+            default:
+                *v = (float)(0.2 * z);
+            }
+        }
+    }
+    *g = t->g;
+    return LT_OK;
+}
+
 /* A finished graph with batch norm in it, and weights. */
 static inline lt_status rnet_make(uint64_t seed, uint64_t item, struct lt_graph **g, struct lt_weights **w,
                                   struct lt_err *e) {
@@ -109,32 +142,6 @@ static inline lt_status rnet_make(uint64_t seed, uint64_t item, struct lt_graph 
         t.x = lt_graph_act(t.g, "hidden.act", lt_graph_linear(t.g, "hidden", t.x, 12), rnet_act(&t));
     t.x = lt_graph_linear(t.g, lt_rng_below(&t.r, 2) ? "logits" : "classifier", t.x, 10);
     lt_graph_output(t.g, t.x);
-    if ((s = lt_graph_finish(t.g, e)) || (s = lt_weights_new(t.g, w, e))) {
-        lt_graph_free(t.g);
-        return s;
-    }
-    for (int i = 0; i < t.g->n_params; i++) {
-        const struct lt_param *p = &t.g->param[i];
-        double fan = (double)p->count / (double)p->dim[0];
-        for (int64_t k = 0; k < p->count; k++) {
-            double z = lt_rng_normal(&t.r);
-            float *v = &(*w)->data[i][k];
-            switch (p->role) {
-            case LT_PARAM_WEIGHT:
-                *v = (float)(z * sqrt(2 / fan));
-                break;
-            case LT_PARAM_GAMMA:
-                *v = (float)(1 + 0.3 * z);
-                break;
-            case LT_PARAM_VAR:
-                *v = (float)exp(0.5 * z);
-                break;
-            default:
-                *v = (float)(0.2 * z);
-            }
-        }
-    }
-    *g = t.g;
-    return LT_OK;
+    return rnet_finish(&t, g, w, e);
 }
 #endif

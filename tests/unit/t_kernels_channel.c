@@ -230,6 +230,9 @@ static double bn_loss(const struct bn_case *t) {
             case LT_ACT_TANH:
                 y = tanh(p);
                 break;
+            case LT_ACT_GELU:
+                y = 0.5 * p * erfc(-p / sqrt(2));
+                break;
             default:
                 break;
             }

@@ -10,7 +10,7 @@
 #include "lathe/mem.h"
 #include "lathe/rng.h"
 #include "src/graph/onnx/onnx.pb-c.h"
-#include "tests/interop/random_net.h"
+#include "tests/interop/random_seq.h"
 
 static const Onnx__NodeProto *producer(const Onnx__GraphProto *g, const char *tensor) {
     for (size_t i = 0; i < g->n_node; i++)
@@ -291,6 +291,103 @@ static void test_random(void) {
     lt_ok(good == n, "%d of %d random mixed networks (seed 11) are well formed", good, n);
 }
 
+/* Operators that move values and those on tokens: well formed, every parameter once. */
+static void test_tokens(void) {
+    int good = 0, n = 60;
+    for (int i = 0; i < n; i++) {
+        struct lt_graph *g, *f;
+        struct lt_weights *w, *fw;
+        struct lt_buf b = LT_BUF_INIT;
+        LT_CHECK(!rseq_make(13, (uint64_t)i, &g, &w, NULL) && !lt_graph_fold_bn(g, w, &f, &fw, NULL));
+        if (!lt_onnx_write(f, fw, NULL, NULL, &b, NULL)) {
+            Onnx__ModelProto *m = parse(&b);
+            bool all = m && well_formed(m->graph) && producer(m->graph, "logits");
+            for (int k = 0; all && k < f->n_params; k++) {
+                const Onnx__TensorProto *t = constant(m->graph, f->param[k].name);
+                all = t && (int64_t)t->raw_data.len == 4 * f->param[k].count;
+            }
+            good += all;
+            onnx__model_proto__free_unpacked(m, NULL);
+        }
+        if (i < 3) test_no_memory(f, fw);
+        lt_buf_release(&b);
+        lt_weights_free(w);
+        lt_weights_free(fw);
+        lt_graph_free(g);
+        lt_graph_free(f);
+    }
+    lt_ok(good == n, "%d of %d random networks on tokens (seed 13) are well formed and have every parameter", good, n);
+
+    struct lt_graph *g;
+    struct lt_weights *w;
+    struct lt_buf b = LT_BUF_INIT;
+    struct lt_err e = {0};
+    LT_CHECK(!lt_graph_new("dilated", &g, NULL));
+    int x = lt_graph_input(g, "x", 4, 8, 1);
+    x = lt_graph_conv(g, "c", lt_graph_grid(g, "grid", x, 4),
+                      &(struct lt_conv_attr){.out = 4, .kernel = 3, .stride = 1, .groups = 1, .dilation = 2});
+    lt_graph_output(g, x);
+    LT_CHECK(!lt_graph_finish(g, NULL) && !lt_weights_new(g, &w, NULL));
+    lt_status s = lt_onnx_write(g, w, NULL, NULL, &b, &e);
+    Onnx__ModelProto *m = s ? NULL : parse(&b);
+    const Onnx__AttributeProto *a = m ? attr(producer(m->graph, "c"), "dilations") : NULL;
+    lt_ok(a && a->n_ints == 2 && a->ints[0] == 2 && a->ints[1] == 2, "dilation is written");
+    if (m) onnx__model_proto__free_unpacked(m, NULL);
+    lt_buf_release(&b);
+    lt_weights_free(w);
+    lt_graph_free(g);
+}
+
+/* Softmax is over all values of a sample, ONNX's over one axis: an image is flattened for it and gets its shape back.
+ */
+static void test_softmax_of_image(void) {
+    struct lt_buf b = LT_BUF_INIT;
+    struct lt_graph *g;
+    struct lt_weights *w;
+    LT_CHECK(!lt_graph_new("soft", &g, NULL));
+    int x = lt_graph_softmax(g, "soft", lt_graph_input(g, "x", 3, 2, 2));
+    lt_graph_output(g,
+                    lt_graph_conv(g, "c", x, &(struct lt_conv_attr){.out = 2, .kernel = 1, .stride = 1, .groups = 1}));
+    LT_CHECK(!lt_graph_finish(g, NULL) && !lt_weights_new(g, &w, NULL) && !lt_onnx_write(g, w, NULL, "", &b, NULL));
+    Onnx__ModelProto *m = parse(&b);
+    const Onnx__GraphProto *p = m->graph;
+    const Onnx__NodeProto *back = producer(p, "soft"), *soft = back ? producer(p, back->input[0]) : NULL,
+                          *flat = soft ? producer(p, soft->input[0]) : NULL;
+    lt_ok(well_formed(p) && flat && !strcmp(back->op_type, "Reshape") && !strcmp(soft->op_type, "Softmax") &&
+              !strcmp(flat->op_type, "Flatten"),
+          "softmax of an image is over the whole image");
+    onnx__model_proto__free_unpacked(m, NULL);
+    lt_buf_release(&b);
+    lt_weights_free(w);
+    lt_graph_free(g);
+}
+
+/* A mask is as large as all scores, so layers of one form have it in common. */
+static void test_masks_are_shared(void) {
+    struct lt_buf b = LT_BUF_INIT;
+    struct lt_graph *g;
+    struct lt_weights *w;
+    char name[16];
+    int masks = 0;
+    LT_CHECK(!lt_graph_new("masks", &g, NULL));
+    int x = lt_graph_input(g, "x", 4, 6, 1);
+    for (int i = 0; i < 6; i++) {
+        struct lt_attention_attr a = {.heads = 2, .causal = true, .window = i % 3 == 1 ? 2 : 0};
+        snprintf(name, sizeof(name), "a%d", i);
+        x = i % 3 == 2 ? lt_graph_linattn(g, name, x, x, x, &a) : lt_graph_attention(g, name, x, x, x, &a);
+    }
+    lt_graph_output(g, x);
+    LT_CHECK(!lt_graph_finish(g, NULL) && !lt_weights_new(g, &w, NULL) && !lt_onnx_write(g, w, NULL, "", &b, NULL));
+    Onnx__ModelProto *m = parse(&b);
+    for (size_t i = 0; i < m->graph->n_initializer; i++)
+        masks += strstr(m->graph->initializer[i]->name, "/mask") != NULL;
+    lt_ok(well_formed(m->graph) && masks == 3, "6 attentions of 3 forms have 3 masks: %d", masks);
+    onnx__model_proto__free_unpacked(m, NULL);
+    lt_buf_release(&b);
+    lt_weights_free(w);
+    lt_graph_free(g);
+}
+
 int main(void) {
     struct lt_graph *g;
     struct lt_weights *w;
@@ -300,6 +397,9 @@ int main(void) {
     test_refusals(g, w);
     test_no_memory(g, w);
     test_random();
+    test_tokens();
+    test_softmax_of_image();
+    test_masks_are_shared();
     lt_weights_free(w);
     lt_graph_free(g);
     lt_ok(lt_mem_live() == 0, "no block is left");

@@ -15,38 +15,23 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "graph/onnx/onnx_model.h"
+#include "graph/onnx/onnx_writer.h"
 #include "graph/quantize.h"
 
 #define OPSET 13
 #define IR_VERSION 8
 
-/* What exists of a node's value in the model: names, NULL while not made. */
-struct value {
-    char *r[2], *q[2];
-}; /* index 0: rank 4, 1: rank 2; q: after QuantizeLinear and DequantizeLinear */
-enum { R4 = 0, R2 = 1 };
-
-struct writer {
-    struct lt_om m;
-    const struct lt_graph *g;
-    const struct lt_weights *w;
-    const struct lt_plan *plan;
-    struct value *v; /* [n_nodes] */
-    bool have_zero[2], have_axes, have_clip;
-};
-
 /* The name that a node's value gets: the interface names are taken, so an inner node that happens to use one steps
  * aside. */
-static char *value_name(struct writer *o, int i) {
+static char *value_name(struct lt_ow *o, int i) {
     const char *name = o->g->node[i].name;
     bool taken = !strcmp(name, "image") || !strcmp(name, "logits");
     return lt_om_name(&o->m, name, taken ? "/value" : "");
 }
 
 /* The node's value in the wanted rank. Going from rank 2 to rank 4 is only asked for where H = W = 1. */
-static char *ranked(struct writer *o, int i, int rank) {
-    struct value *v = &o->v[i];
+char *lt_ow_ranked(struct lt_ow *o, int i, int rank) {
+    struct lt_ow_value *v = &o->v[i];
     if (v->r[rank]) return v->r[rank];
     char *from = v->r[!rank], *name = value_name(o, i);
     if (!from || !name) return NULL;
@@ -62,7 +47,7 @@ static char *ranked(struct writer *o, int i, int rank) {
     return v->r[rank];
 }
 
-static const char *zero_point(struct writer *o, bool is_signed) {
+static const char *zero_point(struct lt_ow *o, bool is_signed) {
     static const char *const name[2] = {"zero_u8", "zero_s8"};
     if (!o->have_zero[is_signed])
         lt_om_bytes(&o->m, name[is_signed],
@@ -73,10 +58,10 @@ static const char *zero_point(struct writer *o, bool is_signed) {
 }
 
 /* The node's value as an int8 layer reads it. */
-static char *quantized(struct writer *o, int i, int rank) {
-    struct value *v = &o->v[i];
+static char *quantized(struct lt_ow *o, int i, int rank) {
+    struct lt_ow_value *v = &o->v[i];
     if (v->q[rank]) return v->q[rank];
-    char *x = ranked(o, i, rank), *base = value_name(o, i);
+    char *x = lt_ow_ranked(o, i, rank), *base = value_name(o, i);
     if (!x || !base) return NULL;
     char *scale = lt_om_name(&o->m, base, "/scale"), *q = lt_om_name(&o->m, x, "/quantized"),
          *dq = lt_om_name(&o->m, x, "/dequantized");
@@ -106,7 +91,7 @@ static int param_of(const struct lt_graph *g, const struct lt_node *n, enum lt_p
 
 /* int8 weights and int32 bias of a layer as constants behind DequantizeLinear; *wname and *bname get the names of the
  * float values. */
-static lt_status quantized_params(struct writer *o, const struct lt_node *n, int pw, int pb, char **wname, char **bname,
+static lt_status quantized_params(struct lt_ow *o, const struct lt_node *n, int pw, int pb, char **wname, char **bname,
                                   struct lt_err *e) {
     const struct lt_param *p = &o->g->param[pw];
     int64_t oc = p->dim[0], per = p->count / oc;
@@ -150,14 +135,14 @@ static lt_status quantized_params(struct writer *o, const struct lt_node *n, int
     return LT_OK;
 }
 
-static void window_attrs(struct writer *o, const struct lt_node *n) {
+static void window_attrs(struct lt_ow *o, const struct lt_node *n) {
     int64_t k[2] = {n->kernel, n->kernel}, s[2] = {n->stride, n->stride}, p[4] = {n->pad, n->pad, n->pad, n->pad};
     lt_om_attr_ints(&o->m, "kernel_shape", k, 2);
     lt_om_attr_ints(&o->m, "pads", p, 4);
     lt_om_attr_ints(&o->m, "strides", s, 2);
 }
 
-static lt_status write_layer(struct writer *o, int i, const char *out, struct lt_err *e) {
+static lt_status write_layer(struct lt_ow *o, int i, const char *out, struct lt_err *e) {
     const struct lt_node *n = &o->g->node[i];
     bool int8 = o->plan && o->plan->is_int8[i], conv = n->op == LT_OP_CONV;
     int rank = conv ? R4 : R2, pw = param_of(o->g, n, LT_PARAM_WEIGHT), pb = param_of(o->g, n, LT_PARAM_BIAS);
@@ -173,13 +158,14 @@ static lt_status write_layer(struct writer *o, int i, const char *out, struct lt
         if (pb >= 0 && (b = lt_om_name(&o->m, o->g->param[pb].name, "")))
             lt_om_f32(&o->m, b, o->w->data[pb], o->g->param[pb].dim, 1);
     }
-    char *x = int8 ? quantized(o, n->in[0], rank) : ranked(o, n->in[0], rank);
+    char *x = int8 ? quantized(o, n->in[0], rank) : lt_ow_ranked(o, n->in[0], rank);
     if (o->m.nomem || !x || !w) return LT_OK; /* lt_om_pack reports it */
     o->v[i].r[rank] =
         lt_om_node(&o->m, conv ? "Conv" : "Gemm", out, out, x, w, b, NULL); /* without a bias b ends the list */
     if (conv) {
         window_attrs(o, n);
         lt_om_attr_int(&o->m, "group", n->groups);
+        if (n->dilation > 1) lt_om_attr_ints(&o->m, "dilations", (int64_t[]){n->dilation, n->dilation}, 2);
     } else {
         lt_om_attr_int(&o->m, "transB", 1);
     }
@@ -187,7 +173,7 @@ static lt_status write_layer(struct writer *o, int i, const char *out, struct lt
 }
 
 /* An activation on any rank. Two-step ones get an inner tensor "<out>/gate". */
-static char *write_act(struct writer *o, enum lt_act a, const char *x, const char *out) {
+static char *write_act(struct lt_ow *o, enum lt_act a, const char *x, const char *out) {
     static const char *const simple[LT_N_ACTS] = {
         [LT_ACT_RELU] = "Relu", [LT_ACT_SIGMOID] = "Sigmoid", [LT_ACT_TANH] = "Tanh"};
     struct lt_om *m = &o->m;
@@ -200,6 +186,7 @@ static char *write_act(struct writer *o, enum lt_act a, const char *x, const cha
         o->have_clip = true;
         return lt_om_node(m, "Clip", out, out, x, "relu6_lo", "relu6_hi", NULL);
     }
+    if (a == LT_ACT_GELU) return lt_ow_gelu(o, x, out);
     bool hard = a == LT_ACT_HSWISH || a == LT_ACT_HSIGMOID, gated = a != LT_ACT_HSIGMOID;
     const char *gate = gated ? lt_om_name(m, out, "/gate") : out;
     if (!gate) return NULL;
@@ -212,15 +199,15 @@ static char *write_act(struct writer *o, enum lt_act a, const char *x, const cha
 }
 
 /* A rank in which all inputs are already there, else rank 4. Inputs with H*W > 1 are always there in rank 4. */
-static int common_rank(const struct writer *o, const struct lt_node *n) {
+static int common_rank(const struct lt_ow *o, const struct lt_node *n) {
     for (int k = 0; k < n->n_in; k++)
         if (!o->v[n->in[k]].r[R2] || o->v[n->in[k]].r[R4]) return R4;
     return R2;
 }
 
-static lt_status write_node(struct writer *o, int i, struct lt_err *e) {
+static lt_status write_node(struct lt_ow *o, int i, struct lt_err *e) {
     const struct lt_node *n = &o->g->node[i];
-    struct value *v = &o->v[i];
+    struct lt_ow_value *v = &o->v[i];
     struct lt_om *m = &o->m;
     bool last = i == o->g->output;
     int rank = common_rank(o, n);
@@ -237,24 +224,29 @@ static lt_status write_node(struct writer *o, int i, struct lt_err *e) {
     case LT_OP_LINEAR:
         return write_layer(o, i, last ? "logits" : inner, e);
     case LT_OP_FLATTEN: {
-        char *x = ranked(o, n->in[0], rank);
+        char *x = lt_ow_ranked(o, n->in[0], rank);
         if (x && (v->r[R2] = lt_om_node(m, "Flatten", inner, last ? "logits" : inner, x, NULL)))
             lt_om_attr_int(m, "axis", 1);
         return LT_OK;
     }
     case LT_OP_ACT: {
-        char *x = ranked(o, n->in[0], rank);
+        char *x = lt_ow_ranked(o, n->in[0], rank);
         if (x) v->r[rank] = write_act(o, n->act, x, out);
         return LT_OK;
     }
     case LT_OP_SOFTMAX: {
-        char *x = ranked(o, n->in[0], rank);
-        if (x && (v->r[rank] = lt_om_node(m, "Softmax", inner, out, x, NULL))) lt_om_attr_int(m, "axis", 1);
+        bool image = n->out.d[2] * n->out.d[3] > 1; /* over all values of the sample: flat, and back */
+        char *x = lt_ow_ranked(o, n->in[0], image ? R2 : rank), *flat = image ? lt_om_name(m, inner, "/softmax") : out,
+             *y;
+        if (!x || !flat || !(y = lt_om_node(m, "Softmax", image ? flat : inner, flat, x, NULL))) return LT_OK;
+        lt_om_attr_int(m, "axis", 1);
+        v->r[rank] =
+            image ? lt_ow_reshape(o, y, inner, "", (int64_t[]){0, n->out.d[1], n->out.d[2], n->out.d[3]}, 4) : y;
         return LT_OK;
     }
     case LT_OP_POOL: {
         bool max = n->pool == LT_POOL_MAX;
-        char *x = ranked(o, n->in[0], R4);
+        char *x = lt_ow_ranked(o, n->in[0], R4);
         if (!x) return LT_OK;
         v->r[R4] = lt_om_node(m, max ? "MaxPool" : "AveragePool", inner, inner, x, NULL);
         window_attrs(o, n);
@@ -262,22 +254,22 @@ static lt_status write_node(struct writer *o, int i, struct lt_err *e) {
         return LT_OK;
     }
     case LT_OP_GAP: {
-        char *x = ranked(o, n->in[0], R4);
+        char *x = lt_ow_ranked(o, n->in[0], R4);
         if (x) v->r[R4] = lt_om_node(m, "GlobalAveragePool", inner, inner, x, NULL);
         return LT_OK;
     }
     case LT_OP_ADD:
     case LT_OP_MUL: {
-        char *a = ranked(o, n->in[0], rank), *b = ranked(o, n->in[1], rank);
+        char *a = lt_ow_ranked(o, n->in[0], rank), *b = lt_ow_ranked(o, n->in[1], rank);
         if (a && b) v->r[rank] = lt_om_node(m, n->op == LT_OP_ADD ? "Add" : "Mul", inner, out, a, b, NULL);
         return LT_OK;
     }
     default:
-        return lt_fail(e, LT_EINVAL, "%s: %s is not exported; fold batch norm first", n->name, lt_op_name(n->op));
+        return lt_ow_op(o, i, inner, e);
     }
 }
 
-static lt_status finish(struct writer *o, const char *note, struct lt_buf *out, struct lt_err *e) {
+static lt_status finish(struct lt_ow *o, const char *note, struct lt_buf *out, struct lt_err *e) {
     const struct lt_node *last = &o->g->node[o->g->output];
     const struct lt_shape *in = &o->g->node[0].out;
     struct lt_om *m = &o->m;
@@ -304,7 +296,7 @@ static lt_status finish(struct writer *o, const char *note, struct lt_buf *out, 
 
 lt_status lt_onnx_write(const struct lt_graph *folded, const struct lt_weights *w, const struct lt_plan *plan,
                         const char *producer_note, struct lt_buf *out, struct lt_err *e) {
-    struct writer o = {.g = folded, .w = w, .plan = plan};
+    struct lt_ow o = {.g = folded, .w = w, .plan = plan};
     lt_status s;
     if (plan && plan->n_nodes != folded->n_nodes)
         return lt_fail(e, LT_EINVAL, "%s: plan of %d nodes for a graph of %d (plans belong to the folded graph)",

@@ -47,7 +47,7 @@ static void weights_out_add(const struct lt_conv *d, const float *in, float *gw)
 /* Index of the first channel of a group at a tap of an output pixel in one sample, or -1 in the padding. */
 static int64_t source(const struct lt_conv *d, int64_t oy, int64_t ox, int64_t ky, int64_t kx)
 {
-    int64_t y = oy * d->stride - d->pad + ky, x = ox * d->stride - d->pad + kx;
+    const int64_t step = lt_dilation(d->dilation), y = oy * d->stride - d->pad + ky * step, x = ox * d->stride - d->pad + kx * step;
     return y >= 0 && y < d->h && x >= 0 && x < d->w ? (y * d->w + x) * d->ic : -1;
 }
 

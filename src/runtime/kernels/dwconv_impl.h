@@ -233,7 +233,7 @@ static const dw_plane_fn dw_data2_fn[3][15] = {{DW_EVEN(DW_ENTRY2, 3)}, {DW_EVEN
 
 static bool dw_is_fast(const struct lt_window *d)
 {
-    return (d->kernel == 3 || d->kernel == 5 || d->kernel == 7) && (d->stride == 1 || d->stride == 2);
+    return (d->kernel == 3 || d->kernel == 5 || d->kernel == 7) && (d->stride == 1 || d->stride == 2) && d->dilation <= 1;
 }
 
 /* Size of the blocks that cover a row of w pixels: as few blocks as possible, as equal as possible, none wider than the row. */
@@ -274,24 +274,33 @@ static void dw_act(enum lt_act act, float *y, int count, ptrdiff_t c)
     case LT_ACT_SIGMOID: F(LT_ACT_SIGMOID) break;
     case LT_ACT_SILU: F(LT_ACT_SILU) break;
     case LT_ACT_TANH: F(LT_ACT_TANH) break;
+    case LT_ACT_GELU: F(LT_ACT_GELU) break;
     default: break;                                      /* none, relu, relu6 are clamps and done */
     }
 #undef F
 }
 
-/* Any kernel and stride, one channel vector: plain but vector loops. */
+/* As dw_clip for taps `step` pixels apart. */
+LT_INLINE void dw_clip_taps(int at, int count, int step, int n, int *lo, int *hi)
+{
+    *lo = at < 0 ? dw_min(count, (step - 1 - at) / step) : 0;
+    *hi = dw_max(*lo, n > at ? dw_min(count, (n - at + step - 1) / step) : 0);
+}
+
+/* Any kernel, stride and dilation, one channel vector: plain but vector loops. */
 static void dw_forward_any(const struct lt_window *d, const float *x, const float *wp, const float *bias, float min, float max, float *y)
 {
     const ptrdiff_t c = d->c;
+    const int step = lt_dilation(d->dilation);
     for (int oy = 0; oy < d->oh; oy++) {
         for (int ox = 0; ox < d->ow; ox++) {
             vf acc = bias ? v_load(bias) : v_set(0);
             int y0, y1, x0, x1, iy = oy * d->stride - d->pad, ix = ox * d->stride - d->pad;
-            dw_clip(iy, d->kernel, d->h, &y0, &y1);
-            dw_clip(ix, d->kernel, d->w, &x0, &x1);
+            dw_clip_taps(iy, d->kernel, step, d->h, &y0, &y1);
+            dw_clip_taps(ix, d->kernel, step, d->w, &x0, &x1);
             for (int ky = y0; ky < y1; ky++)
                 for (int kx = x0; kx < x1; kx++)
-                    acc = v_fma(v_load(x + ((ptrdiff_t)(iy + ky) * d->w + ix + kx) * c), v_load(wp + (ky * d->kernel + kx) * c), acc);
+                    acc = v_fma(v_load(x + ((ptrdiff_t)(iy + ky * step) * d->w + ix + kx * step) * c), v_load(wp + (ky * d->kernel + kx) * c), acc);
             v_store(y + ((ptrdiff_t)oy * d->ow + ox) * c, v_below(v_above(acc, v_set(min)), v_set(max)));
         }
     }
@@ -326,15 +335,16 @@ static void dw_forward(const struct lt_window *d, const float *x, const float *w
 static void dw_data_any(const struct lt_window *d, const float *dy, const float *wp, float *dx)
 {
     const ptrdiff_t c = d->c;
+    const int step = lt_dilation(d->dilation);
     for (int iy = 0; iy < d->h; iy++)
         for (int ix = 0; ix < d->w; ix++) {
             vf acc = v_set(0);
             for (int ky = 0; ky < d->kernel; ky++) {
-                int ty = iy + d->pad - ky;
+                int ty = iy + d->pad - ky * step;
                 if (ty < 0 || ty % d->stride || ty / d->stride >= d->oh)
                     continue;
                 for (int kx = 0; kx < d->kernel; kx++) {
-                    int tx = ix + d->pad - kx;
+                    int tx = ix + d->pad - kx * step;
                     if (tx < 0 || tx % d->stride || tx / d->stride >= d->ow)
                         continue;
                     acc = v_fma(v_load(dy + ((ptrdiff_t)(ty / d->stride) * d->ow + tx / d->stride) * c), v_load(wp + (ky * d->kernel + kx) * c), acc);
@@ -385,13 +395,14 @@ static void dw_backward_data(const struct lt_window *d, const float *dy, const f
 
 static vf dw_weight_any(const struct lt_window *d, int ky, int kx, const float *x, const float *dy)
 {
+    const int step = lt_dilation(d->dilation);
     vf acc = v_set(0);
     for (int oy = 0; oy < d->oh; oy++) {
-        int iy = oy * d->stride - d->pad + ky;
+        int iy = oy * d->stride - d->pad + ky * step;
         if (iy < 0 || iy >= d->h)
             continue;
         for (int ox = 0; ox < d->ow; ox++) {
-            int ix = ox * d->stride - d->pad + kx;
+            int ix = ox * d->stride - d->pad + kx * step;
             if (ix >= 0 && ix < d->w)
                 acc = v_fma(v_load(x + ((ptrdiff_t)iy * d->w + ix) * d->c), v_load(dy + ((ptrdiff_t)oy * d->ow + ox) * d->c), acc);
         }

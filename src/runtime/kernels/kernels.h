@@ -14,8 +14,13 @@
 #define LT_RUNTIME_KERNELS_H
 #include "lathe/graph.h"
 
-/* Geometry of depthwise convolution and pooling. Input [n,h,w,c], output [n,oh,ow,c]; oh = (h + 2*pad - kernel) / stride + 1 or less. */
-struct lt_window { int n, h, w, c, oh, ow, kernel, stride, pad; };
+/* Geometry of depthwise convolution and pooling. Input [n,h,w,c], output [n,oh,ow,c]; oh = (h + 2*pad - span) / stride + 1 or less,
+ * span = (kernel - 1) * dilation + 1. */
+struct lt_window {
+    int n, h, w, c, oh, ow, kernel, stride, pad;
+    int dilation;                                        /* 0 = 1 = none; of depthwise convolution only */
+};
+static inline int lt_dilation(int d) { return d > 1 ? d : 1; }
 
 /* Batch norm over rows [rows][c]. fixed: mean and rstd are constants (running statistics), not functions of x: matters to backward only. */
 struct lt_bn {
@@ -75,6 +80,12 @@ struct lt_kernels {
 
     lt_gemm_fn gemm;
 
+    /* Over the c features of each row: y = gamma * (x - mean) / sqrt(var + eps) + beta; rms: y = gamma * x / sqrt(mean of squares + eps). beta
+     * NULL = 0. y may be x. */
+    void (*layernorm)(const float *x, int64_t rows, int c, const float *gamma, const float *beta, float eps, bool rms, float *y);
+    void (*softmax)(float *x, int64_t count);                                           /* in place */
+    void (*elu1)(const float *x, int64_t count, float *y);                              /* elu(x) + 1; y may be x */
+
     /* Quantization as lathe/graph.h defines it (true division, round half to even, clamp; NaN gives the lowest value).
      * The byte stored is q + zp: zp 0 for u8 and s8, or 128 to keep signed values in u8. */
     void (*quantize)(const float *x, int64_t count, struct lt_qparam q, int zp, uint8_t *out);
@@ -87,13 +98,19 @@ const struct lt_kernels *lt_kernels_named(const char *name); /* NULL when unknow
 /* [C,1,K,K] -> [K*K][C], and the gradient's way back: grad [C,1,K,K] += unpacked gp. */
 void lt_dw_pack(const float *w, int c, int kernel, float *packed);
 void lt_dw_unpack_add(const float *gp, int c, int kernel, float *grad);
+/* Gradient of layernorm by plain loops: dgamma, dbeta (NULL with rms) [c] += ; dx may be NULL (not wanted) or dy. */
+void lt_layernorm_backward(const float *x, const float *dy, int64_t rows, int c, const float *gamma, float eps, bool rms, float *dx,
+                           float *dgamma, float *dbeta);
 void lt_bn_rstd(const float *var, int c, float eps, float *rstd);   /* 1 / sqrt(var + eps); rstd may be var */
 
 /*
  * Dense or grouped convolution through im2col and a matrix product (ours or the caller's), for builds without oneDNN.
  * x [n,h,w,ic], y [n,oh,ow,oc], weights plain [O,I/g,K,K]; scratch has lt_conv_scratch floats. 1x1 stride 1 without padding copies nothing.
  */
-struct lt_conv { int n, h, w, ic, oc, oh, ow, kernel, stride, pad, groups; };
+struct lt_conv {
+    int n, h, w, ic, oc, oh, ow, kernel, stride, pad, groups;
+    int dilation;                                        /* 0 = 1 = none */
+};
 int64_t lt_conv_scratch(const struct lt_conv *d);
 void lt_conv_forward(const struct lt_conv *d, lt_gemm_fn gemm, const float *x, const float *w, const float *bias /* NULL ok */, float *y,
                      float *scratch);

@@ -22,6 +22,7 @@ static float act1(enum lt_act a, float x)
     case LT_ACT_SIGMOID: return 1 / (1 + expf(-x));
     case LT_ACT_SILU: return x / (1 + expf(-x));
     case LT_ACT_TANH: return tanhf(x);
+    case LT_ACT_GELU: return 0.5f * x * erfcf(-0.70710678f * x);
     default: return x;
     }
 }
@@ -38,6 +39,7 @@ static float act1_grad(enum lt_act a, float x)
     case LT_ACT_SIGMOID: s = 1 / (1 + expf(-x)); return s * (1 - s);
     case LT_ACT_SILU: s = 1 / (1 + expf(-x)); return s * (1 + x * (1 - s));
     case LT_ACT_TANH: s = tanhf(x); return 1 - s * s;
+    case LT_ACT_GELU: return 0.5f * erfcf(-0.70710678f * x) + x * 0.39894228f * expf(-0.5f * x * x);
     default: return 1;
     }
 }
@@ -45,7 +47,7 @@ static float act1_grad(enum lt_act a, float x)
 /* Input pixel under tap (ky,kx) of output (oy,ox) of sample n, or -1 in the padding. */
 static int64_t pixel(const struct lt_window *d, int n, int oy, int ox, int ky, int kx)
 {
-    int y = oy * d->stride - d->pad + ky, x = ox * d->stride - d->pad + kx;
+    const int step = lt_dilation(d->dilation), y = oy * d->stride - d->pad + ky * step, x = ox * d->stride - d->pad + kx * step;
     return y >= 0 && y < d->h && x >= 0 && x < d->w ? ((int64_t)n * d->h + y) * d->w + x : -1;
 }
 
@@ -86,7 +88,7 @@ static void dw_backward_data(const struct lt_window *d, const float *dy, const f
                 for (int64_t ch = 0; ch < c; ch++) {
                     double acc = 0;
                     EACH_TAP(d) {
-                        int ty = iy + d->pad - ky, tx = ix + d->pad - kx;
+                        int ty = iy + d->pad - ky * lt_dilation(d->dilation), tx = ix + d->pad - kx * lt_dilation(d->dilation);
                         if (ty >= 0 && tx >= 0 && ty % d->stride == 0 && tx % d->stride == 0 && ty / d->stride < d->oh && tx / d->stride < d->ow)
                             acc += (double)dy[out_pixel(d, n, ty / d->stride, tx / d->stride) * c + ch] * wp[(ky * d->kernel + kx) * c + ch];
                     }
@@ -322,6 +324,36 @@ static void gemm(const struct lt_gemm *g)
         }
 }
 
+static void layernorm(const float *x, int64_t rows, int c, const float *gamma, const float *beta, float eps, bool rms, float *y)
+{
+    for (int64_t r = 0; r < rows; r++, x += c, y += c) {
+        double mean = 0, square = 0;
+        for (int i = 0; i < c && !rms; i++)
+            mean += (double)x[i] / c;
+        for (int i = 0; i < c; i++)
+            square += (x[i] - mean) * (x[i] - mean) / c;
+        for (int i = 0; i < c; i++)
+            y[i] = (float)((x[i] - mean) / sqrt(square + eps) * gamma[i] + (beta ? beta[i] : 0));
+    }
+}
+
+static void softmax(float *x, int64_t count)
+{
+    double top = x[0], sum = 0;
+    for (int64_t i = 1; i < count; i++)
+        top = x[i] > top ? x[i] : top;
+    for (int64_t i = 0; i < count; i++)
+        sum += exp(x[i] - top);
+    for (int64_t i = 0; i < count; i++)
+        x[i] = (float)(exp(x[i] - top) / sum);
+}
+
+static void elu1(const float *x, int64_t count, float *y)
+{
+    for (int64_t i = 0; i < count; i++)
+        y[i] = x[i] > 0 ? x[i] + 1 : expf(x[i]);
+}
+
 static void quantize(const float *x, int64_t count, struct lt_qparam q, int zp, uint8_t *out)
 {
     for (int64_t i = 0; i < count; i++)
@@ -335,7 +367,7 @@ static const struct lt_kernels table = {
     .act_forward = act_forward, .act_backward = act_backward, .add = add,
     .mul_forward = mul_forward, .mul_backward = mul_backward, .gap_forward = gap_forward, .gap_backward = gap_backward,
     .pool_forward = pool_forward, .pool_backward = pool_backward, .nchw_to_nhwc = nchw_to_nhwc, .nhwc_to_nchw = nhwc_to_nchw,
-    .gemm = gemm, .quantize = quantize};
+    .gemm = gemm, .layernorm = layernorm, .softmax = softmax, .elu1 = elu1, .quantize = quantize};
 
 const struct lt_kernels *lt_kernels_reference(void)
 {

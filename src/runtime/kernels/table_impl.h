@@ -7,6 +7,7 @@
 #include "runtime/kernels/channel_impl.h"
 #include "runtime/kernels/flat_impl.h"
 #include "runtime/kernels/gemm_impl.h"
+#include "runtime/kernels/seq_impl.h"
 
 const struct lt_kernels LT_TABLE = {
     .name = LT_TABLE_NAME,
@@ -15,4 +16,4 @@ const struct lt_kernels LT_TABLE = {
     .act_forward = act_forward, .act_backward = act_backward, .add = add,
     .mul_forward = mul_forward, .mul_backward = mul_backward, .gap_forward = gap_forward, .gap_backward = gap_backward,
     .pool_forward = pool_forward, .pool_backward = pool_backward, .nchw_to_nhwc = nchw_to_nhwc, .nhwc_to_nchw = nhwc_to_nchw,
-    .gemm = gemm, .quantize = quantize};
+    .gemm = gemm, .layernorm = layernorm, .softmax = softmax, .elu1 = elu1, .quantize = quantize};

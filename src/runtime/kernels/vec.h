@@ -137,6 +137,21 @@ LT_INLINE vf v_exp(vf x)
 LT_INLINE vf v_sigmoid(vf x) { return v_set(1) / (v_set(1) + v_exp(v_set(0) - x)); }
 LT_INLINE vf v_tanh(vf x) { return v_set(1) - v_set(2) / (v_exp(x + x) + v_set(1)); }    /* absolute, not relative accuracy near 0 */
 
+LT_INLINE vf v_abs(vf x) { return (vf)((vi)x & 0x7fffffff); }
+
+/* Phi(x), the normal distribution: half the complementary error function, 7.1.26 of Abramowitz and Stegun; error below 1e-7. */
+LT_INLINE vf v_phi(vf x)
+{
+    vf a = v_abs(x) * v_set(0.70710678f), t = v_set(1) / v_fma(a, v_set(0.3275911f), v_set(1));
+    vf p = v_set(1.061405429f);
+    p = v_fma(p, t, v_set(-1.453152027f));
+    p = v_fma(p, t, v_set(1.421413741f));
+    p = v_fma(p, t, v_set(-0.284496736f));
+    p = v_fma(p, t, v_set(0.254829592f));
+    vf tail = p * t * v_exp(v_set(0) - a * a) * v_set(0.5f);
+    return v_gt(x, v_set(0), v_set(1) - tail, tail);
+}
+
 /* act is a constant where these are inlined. */
 LT_INLINE vf v_act(const int act, vf x)
 {
@@ -149,6 +164,7 @@ LT_INLINE vf v_act(const int act, vf x)
     case LT_ACT_SIGMOID: return v_sigmoid(x);
     case LT_ACT_SILU: return x * v_sigmoid(x);
     case LT_ACT_TANH: return v_tanh(x);
+    case LT_ACT_GELU: return x * v_phi(x);
     default: return x;
     }
 }
@@ -168,6 +184,7 @@ LT_INLINE vf v_act_grad(const int act, vf x, vf dy)
     case LT_ACT_SIGMOID: s = v_sigmoid(x); return dy * s * (one - s);
     case LT_ACT_SILU: s = v_sigmoid(x); return dy * s * v_fma(x, one - s, one);
     case LT_ACT_TANH: s = v_tanh(x); return dy * (one - s * s);
+    case LT_ACT_GELU: return dy * v_fma(x * v_set(0.39894228f), v_exp(v_set(-0.5f) * x * x), v_phi(x));
     default: return dy;
     }
 }
@@ -182,6 +199,7 @@ LT_INLINE vf v_act_grad(const int act, vf x, vf dy)
     case LT_ACT_SIGMOID: f(__VA_ARGS__, LT_ACT_SIGMOID); break; \
     case LT_ACT_SILU: f(__VA_ARGS__, LT_ACT_SILU); break; \
     case LT_ACT_TANH: f(__VA_ARGS__, LT_ACT_TANH); break; \
+    case LT_ACT_GELU: f(__VA_ARGS__, LT_ACT_GELU); break; \
     default: f(__VA_ARGS__, LT_ACT_NONE); break; \
     }
 #endif

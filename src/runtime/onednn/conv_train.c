@@ -1,7 +1,7 @@
 /*
  * Dense and grouped convolutions of training by oneDNN: activations channels-last, weights reordered from and to
  * [O,I/g,K,K] around each call (they change at every step). Primitives are kept by shape; a shape that oneDNN only has
- * a reference loop for goes through im2col instead.
+ * a reference loop for, and dilated ones, go through im2col instead.
  */
 #include "lathe/mem.h"
 #include "runtime/onednn/dnnl_compat.h"
@@ -167,7 +167,7 @@ out:
 static dnnl_status_t build(const struct state *s, struct entry *n) {
     dnnl_primitive_desc_t pd = NULL;
     const char *impl = NULL;
-    dnnl_status_t r = make_pds(s, n, &pd);
+    dnnl_status_t r = n->d.dilation > 1 ? dnnl_unimplemented : make_pds(s, n, &pd);
     if (!r) r = dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &impl);
     if (r == dnnl_unimplemented || (!r && !strncmp(impl, "ref", 3))) {
         r = dnnl_success; /* im2col */
@@ -193,7 +193,7 @@ out:
 }
 
 static uint64_t hash(const struct lt_conv *d, enum lt_conv_pass pass) {
-    const int v[] = {d->n, d->h, d->w, d->ic, d->oc, d->kernel, d->stride, d->pad, d->groups, (int)pass};
+    const int v[] = {d->n, d->h, d->w, d->ic, d->oc, d->kernel, d->stride, d->pad, d->groups, d->dilation, (int)pass};
     uint64_t h = 1469598103934665603u; /* FNV-1a over the numbers */
     for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) h = (h ^ (uint64_t)v[i]) * 1099511628211u;
     return h ^ h >> 29;
@@ -203,7 +203,7 @@ static bool same(const struct entry *n, const struct lt_conv *d, enum lt_conv_pa
     const struct lt_conv *a = &n->d;
     return n->pass == pass && a->n == d->n && a->h == d->h && a->w == d->w && a->ic == d->ic && a->oc == d->oc &&
            a->oh == d->oh && a->ow == d->ow && a->kernel == d->kernel && a->stride == d->stride && a->pad == d->pad &&
-           a->groups == d->groups;
+           a->groups == d->groups && a->dilation == d->dilation;
 }
 
 static lt_status find(struct state *s, const struct lt_conv *d, enum lt_conv_pass pass, struct entry **out,

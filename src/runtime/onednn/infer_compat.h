@@ -28,10 +28,11 @@ static inline dnnl_status_t lt_attr_int8(dnnl_primitive_attr_t a, int oc, bool g
 
 static inline dnnl_status_t lt_infer_conv_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, lt_md_ref src,
                                              lt_md_ref wei, lt_md_ref bias, lt_md_ref dst, const dnnl_dims_t stride,
-                                             const dnnl_dims_t pad, const_dnnl_primitive_attr_t attr) {
+                                             const dnnl_dims_t dilate, const dnnl_dims_t pad,
+                                             const_dnnl_primitive_attr_t attr) {
     dnnl_convolution_desc_t d;
-    dnnl_status_t r = dnnl_convolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_convolution_direct, src, wei,
-                                                         bias, dst, stride, pad, pad);
+    dnnl_status_t r = dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_convolution_direct,
+                                                                 src, wei, bias, dst, stride, dilate, pad, pad);
     return r ? r : dnnl_primitive_desc_create(out, &d, attr, engine, NULL);
 }
 #else
@@ -55,8 +56,8 @@ static inline dnnl_status_t lt_attr_int8(dnnl_primitive_attr_t a, int oc, bool g
 
 static inline dnnl_status_t lt_infer_conv_pd(dnnl_primitive_desc_t *out, dnnl_engine_t engine, lt_md_ref src,
                                              lt_md_ref wei, lt_md_ref bias, lt_md_ref dst, const dnnl_dims_t stride,
-                                             const dnnl_dims_t pad, const_dnnl_primitive_attr_t attr) {
-    const dnnl_dims_t dilate = {0, 0};
+                                             const dnnl_dims_t dilate, const dnnl_dims_t pad,
+                                             const_dnnl_primitive_attr_t attr) {
     return dnnl_convolution_forward_primitive_desc_create(out, engine, dnnl_forward_inference, dnnl_convolution_direct,
                                                           src, wei, bias, dst, stride, dilate, pad, pad, attr);
 }

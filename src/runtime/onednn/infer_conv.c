@@ -4,8 +4,8 @@
  *
  * Channels-last costs next to nothing here: at batch 1 on Zen 4 with oneDNN 2.6.3, format "any" chose the same
  * implementation with AVX-512 (ratio 1.00 for 1x1, depthwise and dense 3x3); with AVX2 a blocked one for depthwise,
- * which takes 0.93 to 1.3 times as long. Signed sources are u8 with zero point 128: without VNNI oneDNN halves the weights
- * of an s8 source, which loses a bit, and s8 is no faster.
+ * which takes 0.93 to 1.3 times as long. Signed sources are u8 with zero point 128: without VNNI oneDNN halves the
+ * weights of an s8 source, which loses a bit, and s8 is no faster.
  */
 #include "runtime/infer_priv.h"
 #include "runtime/onednn/infer_compat.h"
@@ -94,6 +94,8 @@ static dnnl_status_t append_act(dnnl_post_ops_t po, enum lt_act a, float factor)
         return lt_post_eltwise(po, factor, dnnl_eltwise_swish, 1, 0);
     case LT_ACT_TANH:
         return lt_post_eltwise(po, factor, dnnl_eltwise_tanh, 0, 0);
+    case LT_ACT_GELU:
+        return lt_post_eltwise(po, factor, dnnl_eltwise_gelu_erf, 0, 0);
     default:
         return dnnl_unimplemented;
     }
@@ -147,7 +149,7 @@ static dnnl_status_t weight_md(const struct lt_iconv_spec *s, bool packed, lt_md
 static dnnl_status_t make_pd(const struct lt_iconv_spec *s, float *scale, dnnl_primitive_desc_t *out) {
     dnnl_dims_t sd = {s->n, s->ic, s->ih, s->iw}, dd = {s->n, s->oc, s->oh, s->ow}, bd = {s->oc},
                 stride = {s->stride, s->stride};
-    dnnl_dims_t pad = {s->pad, s->pad};
+    dnnl_dims_t pad = {s->pad, s->pad}, dilate = {s->dilation - 1, s->dilation - 1};
     lt_md sm, wm, bm, dm;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t r;
@@ -160,7 +162,7 @@ static dnnl_status_t make_pd(const struct lt_iconv_spec *s, float *scale, dnnl_p
         !(r = lt_md_make(&dm, 4, dd, s->dst == LT_U8 ? dnnl_u8 : dnnl_f32, dnnl_nhwc)) &&
         !(r = make_attr(s, scale, &attr)))
         r = lt_infer_conv_pd(out, s->dnnl->engine, lt_md_of(&sm), lt_md_of(&wm), lt_md_of(&bm), lt_md_of(&dm), stride,
-                             pad, attr);
+                             dilate, pad, attr);
     if (attr) dnnl_primitive_attr_destroy(attr);
     lt_md_release(&sm);
     lt_md_release(&wm);
