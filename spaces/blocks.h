@@ -8,12 +8,13 @@
 #define SPACES_BLOCKS_H
 #include "lathe/graph.h"
 
-#define LT_MAX_FIELDS 8
+#define LT_MAX_FIELDS 16
 
 enum lt_field_type {
     LT_FIELD_INT,
     LT_FIELD_REAL,
-    LT_FIELD_ACT /* an activation's name, never a choice; absent = the space's `act` */
+    LT_FIELD_ACT, /* an activation's name, never a choice; absent = the space's `act`, or dflt with has_act */
+    LT_FIELD_NAME /* one of `names`; its value is the number of the name */
 };
 struct lt_block_field {
     const char *key; /* in the YAML */
@@ -23,6 +24,14 @@ struct lt_block_field {
     double dflt, min, max;
     bool odd; /* kernels: the centre of a larger one must exist */
     const char *help;
+    bool has_act;             /* LT_FIELD_ACT: dflt is the default */
+    const char *const *names; /* LT_FIELD_NAME: NULL-ended; dflt, min and max are then numbers of names */
+};
+
+/* What goes from block to block: nodes of the graph. node[0] is the main stream. */
+#define LT_MAX_CARRY 8
+struct lt_carry {
+    int n, node[LT_MAX_CARRY];
 };
 
 struct lt_block {       /* one block of one architecture */
@@ -32,14 +41,19 @@ struct lt_block {       /* one block of one architecture */
     int stride;
     int divisor;             /* for its inner channels, see lt_make_divisible */
     double v[LT_MAX_FIELDS]; /* chosen value of each field, in table order; activations as enum lt_act */
+    int index;               /* number of the block in its stage */
+    struct lt_carry *carry;  /* for blocks that read or leave more than the main stream: node[0] is `in` before, and the
+                                framework sets it to what build() returns; NULL outside of a space */
 };
 
 struct lt_block_ops {
     const char *name, *about;
     const struct lt_block_field *fields;                        /* ended by a NULL key; at most LT_MAX_FIELDS */
     int (*build)(struct lt_graph *g, const struct lt_block *b); /* output node, or -1 after a builder error */
+    bool same_channels; /* as many go out as come in: a stage of such blocks alone needs no `channels` */
 };
 
+extern const struct lt_block_ops lt_block_skip;
 int lt_block_count(void);
 const struct lt_block_ops *lt_block_at(int i);
 

@@ -1,10 +1,13 @@
-/* From a choice vector to an operator graph: input, stem, stages of blocks, head, global pooling, classifier. */
+/* From a choice vector to an operator graph: input, the body's segments, head. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include "spaces/space_priv.h"
 
-static int channels(const struct lt_space *s, const struct lt_choice *c, const struct lt_arch *a) {
-    return lt_make_divisible(lt_choice_value(c, a) * lt_choice_value(&s->width, a), s->divisor);
+int lt_channels(const struct lt_space *s, const struct lt_choice *c, const struct lt_arch *a) {
+    double v = lt_choice_value(s, c, a);
+
+    return c->exact ? (int)v : lt_make_divisible(v * lt_choice_value(s, &s->width, a), s->divisor);
 }
 
 static lt_status check_arch(const struct lt_space *s, const struct lt_arch *a, struct lt_err *e) {
@@ -19,75 +22,51 @@ static lt_status check_arch(const struct lt_space *s, const struct lt_arch *a, s
     return LT_OK;
 }
 
-/* Appends stage t to node x; returns the new last node, or -1 with *e filled. */
-static int add_stage(const struct lt_space *s, const struct lt_stage *t, const struct lt_arch *a, struct lt_graph *g,
-                     int x, struct lt_err *e) {
-    char prefix[LT_NODE_NAME];
+bool lt_segment_is_head(const struct lt_space *s, const struct lt_segment *seg) {
+    return seg == &s->segment[s->n_segments - 1];
+}
 
-    for (int b = 0; b < lt_stage_depth(t, a); b++) {
-        const struct lt_shape in = g->node[x].out;
-        struct lt_block blk = {.prefix = prefix,
-                               .in = x,
-                               .in_channels = (int)in.d[1],
-                               .out_channels = channels(s, &t->channels, a),
-                               .stride = b ? 1 : t->stride,
-                               .divisor = s->divisor};
+lt_status lt_segment_build(const struct lt_space *s, const struct lt_segment *seg, const struct lt_arch *a,
+                           struct lt_graph *g, struct lt_carry *x, struct lt_err *e) {
+    struct lt_err err = {0};
+    lt_status st = LT_OK;
 
-        if (t->is_stem)
-            snprintf(prefix, sizeof(prefix), "%s", t->name);
-        else
-            snprintf(prefix, sizeof(prefix), "%s.b%d", t->name, b);
-        if (in.d[2] < blk.stride || in.d[3] < blk.stride) {
-            lt_fail(e, LT_EINVAL,
-                    "%s:%d:%d: stage '%s' would reduce a feature map of shape [1,%" PRId64 ",%" PRId64 ",%" PRId64
-                    "] by stride %d at resolution %d: too small",
-                    s->file, t->line, t->col, t->name, in.d[1], in.d[2], in.d[3], blk.stride,
-                    lt_space_resolution(s, a));
-            return -1;
-        }
-        for (int f = 0; f < t->n_fields; f++) {
-            int gene = lt_block_gene(t, b, f);
-            blk.v[f] = t->field[f].v[gene >= 0 ? a->g[gene] : 0];
-        }
-        if ((x = t->block->build(g, &blk)) < 0) {
-            lt_fail(e, g->err.status, "%s:%d:%d: stage '%s': %s", s->file, t->line, t->col, t->name, g->err.msg);
-            return -1;
-        }
+    if (lt_segment_is_head(s, seg)) {
+        x->node[0] = lt_head_build(s, a, g, x);
+        x->n = 1;
+    } else {
+        st = s->ops->build(s, s->body, seg, a, g, x, &err);
     }
-    return x;
+    if (st) return lt_fail(e, st, "%s", err.msg);
+    if (x->node[0] < 0 || g->err.status)
+        return lt_fail(e, g->err.status ? g->err.status : LT_EINVAL, "%s:%d:%d: stage '%s': %s",
+                       seg->file ? seg->file : s->file, seg->line, seg->col, seg->name, g->err.msg);
+    return LT_OK;
+}
+
+int lt_space_input(const struct lt_space *s, const struct lt_arch *a, struct lt_graph *g) {
+    if (s->tokens) return lt_graph_input(g, "tokens", 1, lt_space_resolution(s, a), 1);
+    return lt_graph_input(g, "image", s->in_channels, lt_space_resolution(s, a), lt_space_resolution(s, a));
 }
 
 lt_status lt_space_expand(const struct lt_space *s, const struct lt_arch *a, struct lt_graph **out, struct lt_err *e) {
     struct lt_buf name = LT_BUF_INIT;
     struct lt_graph *g = NULL;
-    struct lt_err err = {0};
+    struct lt_carry x = {.n = 1};
     lt_status st;
-    int x;
 
     if ((st = check_arch(s, a, e))) return st;
     lt_arch_print(s, a, &name);
     if ((st = lt_buf_ok(&name, e)) || (st = lt_graph_new(name.data, &g, e))) goto out;
-    x = lt_graph_input(g, "image", s->in_channels, lt_space_resolution(s, a), lt_space_resolution(s, a));
-    if (x < 0) {
+    if ((x.node[0] = lt_space_input(s, a, g)) < 0) {
         st = lt_graph_finish(g, e);
         goto out;
     }
-    for (int i = 0; i < s->n_stages; i++) {
-        if ((x = add_stage(s, &s->stage[i], a, g, x, &err)) < 0) {
-            st = lt_fail(e, err.status, "%s", err.msg);
-            goto out;
-        }
+    for (int i = 0; i < s->n_segments; i++) {
+        if (!lt_segment_exists(s, &s->segment[i], a)) continue;
+        if ((st = lt_segment_build(s, &s->segment[i], a, g, &x, e))) goto out;
     }
-    if (s->has_head) {
-        x = lt_graph_conv(
-            g, "head.conv", x,
-            &(struct lt_conv_attr){.out = channels(s, &s->head, a), .kernel = 1, .stride = 1, .groups = 1});
-        x = lt_graph_bn(g, "head.bn", x);
-        x = lt_graph_act(g, "head.act", x, s->head_act);
-    }
-    x = lt_graph_gap(g, "gap", x);
-    x = lt_graph_linear(g, "fc", x, s->classes);
-    lt_graph_output(g, x);
+    lt_graph_output(g, x.node[0]);
     if ((st = lt_graph_finish(g, e))) goto out;
     *out = g;
     g = NULL;

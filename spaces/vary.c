@@ -3,29 +3,23 @@
 #include "lathe/file.h"
 #include "spaces/space_priv.h"
 
-bool lt_space_gene_active(const struct lt_space *s, const struct lt_arch *a, int gene) {
-    struct lt_gene_place p = s->place[gene];
-
-    return p.block < 0 || p.block < lt_stage_depth(&s->stage[p.stage], a);
+/* lt_space_gene_active where a search spends its time. */
+static inline bool active(const struct lt_space *s, const struct lt_arch *a, int gene) {
+    return lt_conds_hold(s->info[gene].n_conds, s->info[gene].cond, a);
 }
 
 void lt_space_canonical(const struct lt_space *s, struct lt_arch *a) {
     a->n = s->n_genes;
     for (int i = 0; i < s->n_genes; i++) {
-        if (!lt_space_gene_active(s, a, i)) a->g[i] = 0;
+        if (!active(s, a, i)) a->g[i] = 0;
     }
     memset(a->g + s->n_genes, 0, sizeof(a->g) - (size_t)s->n_genes);
+    if (s->ops->canonical) s->ops->canonical(s, s->body, a);
 }
 
-void lt_space_largest(const struct lt_space *s, struct lt_arch *out) {
-    for (int i = 0; i < s->n_genes; i++) out->g[i] = (uint8_t)(s->gene[i].n_choices - 1);
-    lt_space_canonical(s, out);
-}
+void lt_space_largest(const struct lt_space *s, struct lt_arch *out) { *out = s->largest; }
 
-void lt_space_smallest(const struct lt_space *s, struct lt_arch *out) {
-    memset(out, 0, sizeof(*out));
-    out->n = s->n_genes;
-}
+void lt_space_smallest(const struct lt_space *s, struct lt_arch *out) { *out = s->smallest; }
 
 void lt_space_sample(const struct lt_space *s, struct lt_rng *r, struct lt_arch *out) {
     for (int i = 0; i < s->n_genes; i++) out->g[i] = (uint8_t)lt_rng_below(r, (uint32_t)s->gene[i].n_choices);
@@ -39,30 +33,29 @@ static void redraw(const struct lt_space *s, struct lt_rng *r, struct lt_arch *a
     a->g[gene] = (uint8_t)(v >= a->g[gene] ? v + 1 : v);
 }
 
-/* Genes that a deeper stage has just made active start anywhere, not at 0. Depth comes before its blocks, so one pass
- * in order does it. */
+/* Genes that have just come to exist start anywhere, not at 0. A gene that decides comes before those that it decides
+ * on, so one pass in order does it. */
 static void draw_new(const struct lt_space *s, struct lt_rng *r, const struct lt_arch *old, struct lt_arch *a) {
     for (int i = 0; i < s->n_genes; i++) {
-        if (lt_space_gene_active(s, a, i) && !lt_space_gene_active(s, old, i))
-            a->g[i] = (uint8_t)lt_rng_below(r, (uint32_t)s->gene[i].n_choices);
+        if (active(s, a, i) && !active(s, old, i)) a->g[i] = (uint8_t)lt_rng_below(r, (uint32_t)s->gene[i].n_choices);
     }
 }
 
 void lt_space_mutate(const struct lt_space *s, struct lt_rng *r, double p_gene, struct lt_arch *a) {
     struct lt_arch old = *a;
-    int active[LT_MAX_GENES], n = 0;
+    int there[LT_MAX_GENES], n = 0;
     bool changed = false;
 
     for (int i = 0; i < s->n_genes; i++) {
-        if (!lt_space_gene_active(s, &old, i)) continue;
-        active[n++] = i;
-        if (!lt_space_gene_active(s, a, i)) continue; /* its block has just gone */
+        if (!active(s, &old, i)) continue;
+        there[n++] = i;
+        if (!active(s, a, i)) continue; /* its block has just gone */
         if (lt_rng_u01(r) < p_gene) {
             redraw(s, r, a, i);
             changed = true;
         }
     }
-    if (!changed && n) redraw(s, r, a, active[lt_rng_below(r, (uint32_t)n)]);
+    if (!changed && n) redraw(s, r, a, there[lt_rng_below(r, (uint32_t)n)]);
     draw_new(s, r, &old, a);
     lt_space_canonical(s, a);
 }
@@ -70,14 +63,19 @@ void lt_space_mutate(const struct lt_space *s, struct lt_rng *r, double p_gene, 
 void lt_space_crossover(const struct lt_space *s, struct lt_rng *r, const struct lt_arch *a, const struct lt_arch *b,
                         struct lt_arch *out) {
     struct lt_arch c = {.n = s->n_genes};
+    uint32_t coins = 0;
 
     for (int i = 0; i < s->n_genes; i++) {
-        bool in_a = lt_space_gene_active(s, a, i), in_b = lt_space_gene_active(s, b, i);
-        bool from_b = lt_rng_below(r, 2);
+        bool in_a = active(s, a, i), in_b = active(s, b, i);
+        bool from_b;
 
-        /* The child's depth is one of its parents', so an active gene of the child is active in at least one of them.
-         */
-        c.g[i] = (in_b && (from_b || !in_a)) ? b->g[i] : a->g[i];
+        if (i % 32 == 0) coins = lt_rng_u32(r);
+        from_b = coins >> (i % 32) & 1;
+
+        if (!in_a && !in_b && active(s, &c, i)) /* of two conditions, each parent had one */
+            c.g[i] = (uint8_t)lt_rng_below(r, (uint32_t)s->gene[i].n_choices);
+        else
+            c.g[i] = (in_b && (from_b || !in_a)) ? b->g[i] : a->g[i];
     }
     lt_space_canonical(s, &c);
     *out = c;

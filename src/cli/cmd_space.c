@@ -1,241 +1,159 @@
-/* Room: cli. `lathe space`: what spaces there are, what is in one, how many networks it has, and samples of it. */
-#include "cli/cli.h"
-#include "lathe/cost.h"
-#include "lathe/file.h"
-#include "lathe/json.h"
-#include "lathe/mem.h"
-#include "lathe/space.h"
+/* Room: cli. `lathe space`: what spaces there are, what is in one, how many networks it has, samples, one network as a
+ * file, and whether a file is right. */
+#include "cli/space_cmd.h"
 
-#include <dirent.h>
-#include <stdlib.h>
 #include <string.h>
 
-#ifndef LT_PKGDATADIR
-#define LT_PKGDATADIR "/usr/local/share/lathe"
-#endif
-
-static int is_yaml(const struct dirent *d) {
-    size_t n = strlen(d->d_name);
-    return n > 5 && !strcmp(d->d_name + n - 5, ".yaml");
-}
-
-static lt_status list(struct cli *c, struct lt_buf *b, struct lt_err *e) {
-    static const char *const folder[] = {"spaces", LT_PKGDATADIR "/spaces"};
-    lt_status s = LT_OK;
-    for (int k = 0; k < 2 && !s; k++) {
-        struct dirent **d;
-        int n = scandir(folder[k], &d, is_yaml, alphasort);
-        for (int i = 0; i < n; i++) {
-            struct lt_space *sp = NULL;
-            struct lt_err why = {0};
-            char *path = lt_path_join(folder[k], d[i]->d_name);
-            if (!path) s = lt_fail(e, LT_ENOMEM, "spaces");
-            lt_status t = path ? lt_space_load(path, &sp, &why) : LT_ENOMEM;
-            if (c->json) {
-                struct lt_jw w;
-                lt_jw_init(&w, b);
-                lt_jw_obj(&w);
-                lt_jw_kint(&w, "schema", 1);
-                lt_jw_kstr(&w, "file", path);
-                lt_jw_kstr(&w, "name", t ? NULL : lt_space_name(sp));
-                lt_jw_kstr(&w, "error", t ? why.msg : NULL);
-                lt_jw_obj_end(&w);
-                lt_buf_puts(b, "\n");
-            } else if (t) {
-                lt_buf_printf(b, "%-32s invalid: %s\n", path ? path : "", why.msg);
-            } else {
-                lt_buf_printf(b, "%-32s %-16s %d genes, 10^%.1f networks\n", path, lt_space_name(sp),
-                              lt_space_n_genes(sp), lt_space_log10_size(sp));
-            }
-            lt_space_free(sp);
-            lt_free(path);
-            free(d[i]); /* scandir's */
-        }
-        if (n >= 0) free(d);
-    }
-    return s;
-}
-
-static void json_begin(struct lt_jw *w, struct lt_buf *b, const char *type) {
+void space_json_begin(struct lt_jw *w, struct lt_buf *b, const char *type) {
     lt_jw_init(w, b);
     lt_jw_obj(w);
     lt_jw_kint(w, "schema", 1);
     lt_jw_kstr(w, "type", type);
 }
 
-static void json_end(struct lt_jw *w, struct lt_buf *b) {
+void space_json_end(struct lt_jw *w, struct lt_buf *b) {
     lt_jw_obj_end(w);
     lt_buf_puts(b, "\n");
 }
 
-static void count_all(const struct cli *c, struct lt_buf *b, const struct lt_space *sp) {
+lt_status space_arch(const struct space_job *j, const char *text, struct lt_arch *out, struct lt_err *e) {
+    if (!strcmp(text, "largest"))
+        lt_space_largest(j->sp, out);
+    else if (!strcmp(text, "smallest"))
+        lt_space_smallest(j->sp, out);
+    else
+        return lt_arch_parse(j->sp, text, out, e);
+    return LT_OK;
+}
+
+static lt_status count(struct space_job *j, struct lt_err *e) {
     struct lt_buf n = LT_BUF_INIT;
     struct lt_jw w;
-    lt_space_size_text(sp, &n);
-    if (c->json) {
-        json_begin(&w, b, "count");
-        lt_jw_kstr(&w, "space", lt_space_name(sp));
+    lt_status s;
+    lt_space_size_text(j->sp, &n);
+    if (!(s = lt_buf_ok(&n, e)) && j->c->json) {
+        space_json_begin(&w, &j->out, "count");
+        lt_jw_kstr(&w, "space", lt_space_name(j->sp));
         lt_jw_kstr(&w, "networks", n.data); /* a text: it may have more digits than a number holds */
-        lt_jw_knum(&w, "log10", lt_space_log10_size(sp));
-        json_end(&w, b);
-    } else {
-        lt_buf_printf(b, "%s\n", n.data ? n.data : "");
+        lt_jw_knum(&w, "log10", lt_space_log10_size(j->sp));
+        space_json_end(&w, &j->out);
+    } else if (!s) {
+        lt_buf_printf(&j->out, "%s\n", n.data);
     }
     lt_buf_release(&n);
+    return s;
 }
 
-static lt_status cost_json(struct lt_buf *b, const struct lt_space *sp, const struct lt_arch *a, const char *what,
+static const struct verb {
+    const char *name;
+    int min, max; /* words after it */
+    const char *needs;
+    lt_status (*run)(struct space_job *j, struct lt_err *e);
+    const char *options; /* that mean something to it, by long name */
+} verbs[] = {
+    {"list", 0, 0, "takes no space", space_list, ""},
+    {"show", 1, 2, "needs one space, a file or a name, and at most one architecture", space_show,
+     " arch convention svg "},
+    {"count", 1, 1, "needs one space: a file, or a name", count, ""},
+    {"sample", 1, 1, "needs one space: a file, or a name", space_sample,
+     " number seed balance where uniform csv costs "},
+    {"export", 2, 2, "needs a space and an architecture (or: largest, smallest)", space_export,
+     " seed out weights sample "},
+    {"schema", 0, 0, "takes no space", space_schema, ""},
+    {"check", 1, CLI_MAX_LIST, "needs one or more files", NULL, ""},
+    {0},
+};
+
+static lt_status pick_verb(const struct cli *c, const struct cli_list *words, const struct verb **out,
                            struct lt_err *e) {
-    struct lt_graph *g = NULL;
-    struct lt_cost cost;
-    struct lt_jw w;
-    lt_status s = lt_space_expand(sp, a, &g, e);
-    if (s) return s;
-    lt_graph_cost(g, NULL, &cost);
-    json_begin(&w, b, "network");
-    lt_jw_kstr(&w, "role", what);
-    lt_jw_kstr(&w, "arch", g->name);
-    lt_jw_kint(&w, "macs", cost.macs);
-    lt_jw_kint(&w, "params", cost.params);
-    lt_jw_kint(&w, "size_bytes", cost.size_bytes);
-    lt_jw_kint(&w, "peak_act_bytes", cost.peak_act_bytes);
-    lt_jw_kint(&w, "operators", g->n_nodes);
-    json_end(&w, b);
-    lt_graph_free(g);
+    if (!words->n) return cli_usage(e, c, "one of list, show, count, sample, export, check, schema is needed");
+    for (const struct verb *v = verbs; v->name; v++) {
+        if (strcmp(v->name, words->item[0])) continue;
+        if (words->n - 1 < v->min || words->n - 1 > v->max) return cli_usage(e, c, "%s %s", v->name, v->needs);
+        *out = v;
+        return LT_OK;
+    }
+    return cli_usage(e, c, "'%s' is not one of list, show, count, sample, export, check, schema", words->item[0]);
+}
+
+/* An option that the verb would not look at is a mistake, not a decoration. */
+static lt_status refuse_others(const struct cli *c, const struct verb *v, const char *const *given, struct lt_err *e) {
+    char word[32];
+    for (; *given; given++) {
+        size_t n = strlen(*given);
+        if (n + 3 > sizeof(word)) continue;
+        word[0] = ' ';
+        memcpy(word + 1, *given, n);
+        memcpy(word + 1 + n, " ", 2);
+        if (!strstr(v->options, word)) return cli_usage(e, c, "%s has no option --%s", v->name, *given);
+    }
     return LT_OK;
 }
 
-static lt_status show_json(struct lt_buf *b, const struct lt_space *sp, const char *arch, struct lt_err *e) {
-    struct lt_arch a;
-    struct lt_jw w;
-    lt_status s;
-    if (arch) {
-        if ((s = lt_arch_parse(sp, arch, &a, e))) return s;
-        return cost_json(b, sp, &a, "architecture", e);
-    }
-    json_begin(&w, b, "space");
-    lt_jw_kstr(&w, "space", lt_space_name(sp));
-    lt_jw_knum(&w, "log10", lt_space_log10_size(sp));
-    lt_jw_kint(&w, "classes", lt_space_classes(sp));
-    lt_jw_kint(&w, "channels", lt_space_input_channels(sp));
-    lt_jw_kint(&w, "max_resolution", lt_space_max_resolution(sp));
-    lt_jw_key(&w, "genes");
-    lt_jw_obj(&w);
-    for (int i = 0; i < lt_space_n_genes(sp); i++) {
-        const struct lt_gene *g = lt_space_gene(sp, i);
-        lt_jw_key(&w, g->name);
-        lt_jw_arr(&w);
-        for (int k = 0; k < g->n_choices; k++) lt_jw_str(&w, g->label[k]);
-        lt_jw_arr_end(&w);
-    }
-    lt_jw_obj_end(&w);
-    json_end(&w, b);
-    lt_space_largest(sp, &a);
-    if ((s = cost_json(b, sp, &a, "largest", e))) return s;
-    lt_space_smallest(sp, &a);
-    return cost_json(b, sp, &a, "smallest", e);
-}
-
-static lt_status put_cost(struct lt_buf *b, const struct lt_space *sp, const struct lt_arch *a, const char *what,
-                          bool nodes, struct lt_err *e) {
-    struct lt_graph *g = NULL;
-    struct lt_cost cost;
-    lt_status s = lt_space_expand(sp, a, &g, e);
-    if (s) return s;
-    lt_graph_cost(g, NULL, &cost);
-    lt_buf_printf(b, "%s: %.3f M MACs, %.1f k parameters, %.1f kB, peak activations %.1f kB, %d operators\n  %s\n",
-                  what, (double)cost.macs / 1e6, (double)cost.params / 1e3, (double)cost.size_bytes / 1e3,
-                  (double)cost.peak_act_bytes / 1e3, g->n_nodes, g->name);
-    if (nodes) lt_graph_print(g, b);
-    lt_graph_free(g);
-    return LT_OK;
-}
-
-static lt_status show(struct lt_buf *b, const struct lt_space *sp, const char *arch, struct lt_err *e) {
-    struct lt_arch a;
-    lt_status s;
-    if (arch) {
-        if ((s = lt_arch_parse(sp, arch, &a, e))) return s;
-        return put_cost(b, sp, &a, "architecture", true, e);
-    }
-    lt_buf_printf(b, "space %s: ", lt_space_name(sp));
-    lt_space_size_text(sp, b);
-    lt_buf_printf(b, " networks, %d classes, %d channels, up to %d pixels\n", lt_space_classes(sp),
-                  lt_space_input_channels(sp), lt_space_max_resolution(sp));
-    for (int i = 0; i < lt_space_n_genes(sp); i++) {
-        const struct lt_gene *g = lt_space_gene(sp, i);
-        lt_buf_printf(b, "  %-20s", g->name);
-        for (int k = 0; k < g->n_choices; k++) lt_buf_printf(b, " %s", g->label[k]);
-        lt_buf_puts(b, "\n");
-    }
-    lt_space_largest(sp, &a);
-    if ((s = put_cost(b, sp, &a, "largest", false, e))) return s;
-    lt_space_smallest(sp, &a);
-    return put_cost(b, sp, &a, "smallest", false, e);
-}
-
-static lt_status sample(struct cli *c, struct lt_buf *b, const struct lt_space *sp, int64_t n, int64_t seed) {
-    for (int64_t i = 0; i < n; i++) {
-        struct lt_rng r;
-        struct lt_arch a;
-        struct lt_buf text = LT_BUF_INIT;
-        lt_rng_at(&r, (uint64_t)seed, LT_RNG_SAMPLE, 0, (uint64_t)i);
-        lt_space_sample(sp, &r, &a);
-        lt_arch_print(sp, &a, &text);
-        if (c->json) {
-            struct lt_jw w;
-            lt_jw_init(&w, b);
-            lt_jw_obj(&w);
-            lt_jw_kint(&w, "schema", 1);
-            lt_jw_kstr(&w, "arch", text.data);
-            lt_jw_obj_end(&w);
-        } else {
-            lt_buf_puts(b, text.data ? text.data : "");
+static lt_status dispatch(struct space_job *j, const struct verb *v, const struct cli_list *words, struct lt_err *e) {
+    lt_status s = LT_OK;
+    if (!v->run) { /* check: all files, and the last complaint is the answer */
+        for (int i = 1; i < words->n; i++) {
+            lt_status t = space_check(j, words->item[i], e);
+            if (t) s = t;
         }
-        lt_buf_puts(b, "\n");
-        lt_buf_release(&text);
+        return s;
     }
-    return LT_OK;
+    if (words->n > 1 && (s = lt_space_load(words->item[1], &j->sp, e))) return s;
+    if (words->n > 2) j->arch = words->item[2];
+    return v->run(j, e);
 }
 
 lt_status cmd_space(struct cli *c, int argc, char **argv, struct lt_err *e) {
+    struct space_job j = {.c = c, .out = LT_BUF_INIT, .n = INT64_MIN, .seed = INT64_MIN};
     struct cli_list words = {0};
-    const char *arch = NULL;
-    int64_t n = 1, seed = 42;
+    const struct verb *v = NULL;
     bool help = false;
-    struct lt_space *sp = NULL;
-    struct lt_buf b = LT_BUF_INIT;
     const struct cli_opt opts[] = {
-        {"arch", 'a', CLI_TEXT, &arch, "ARCH", "show: the network of this architecture, operator by operator"},
-        {"number", 'n', CLI_INT, &n, "N", "sample: how many [1]"},
-        {"seed", 's', CLI_INT, &seed, "SEED", "sample: seed [42]"},
+        {"arch", 'a', CLI_TEXT, &j.arch, "ARCH", "show: this architecture (as the second word)"},
+        {"convention", 'C', CLI_TEXT, &j.convention, "NAME",
+         "show: MACs and parameters as NAME counts them; all: under every convention"},
+        {"svg", 0, CLI_TEXT, &j.svg, "FILE", "show: a drawing of the architecture (of the largest when none is given)"},
+        {"number", 'n', CLI_INT, &j.n, "N", "sample: how many [1]"},
+        {"seed", 's', CLI_INT, &j.seed, "SEED", "sample, export: seed [42]"},
+        {"uniform", 0, CLI_TEXT, &j.uniform, "WHAT",
+         "sample: genes: each choice uniform [default]; archs: each architecture equally likely"},
+        {"balance", 0, CLI_TEXT, &j.balance, "COST",
+         "sample: evenly over the range of macs, params, size, bytes, ops or peak"},
+        {"where", 'w', CLI_LIST, &j.where, "COND",
+         "sample: only where COND holds, as macs<=300M or s2.depth>=3; repeatable"},
+        {"csv", 0, CLI_FLAG, &j.csv, NULL, "sample: the space's table columns, with a header"},
+        {"costs", 0, CLI_FLAG, &j.with_costs, NULL, "sample: with macs, params, size, bytes, ops"},
+        {"out", 'o', CLI_TEXT, &j.file, "FILE", "export: the ONNX file"},
+        {"weights", 0, CLI_TEXT, &j.weights, "DIR", "export: DIR/<parameter>.npy, float32 [random weights of --seed]"},
+        {"sample", 0, CLI_TEXT, &j.sample_file, "FILE",
+         "export: a few inputs and this program's logits as JSON, to verify the ONNX file with"},
         {0},
     };
     lt_status s = cli_parse(c, opts, argc, argv, &words, &help, e);
     if (s || help) return s;
-    const char *verb = words.n ? words.item[0] : "";
-    bool known = !strcmp(verb, "list") || !strcmp(verb, "show") || !strcmp(verb, "count") || !strcmp(verb, "sample");
-    if (!known)
-        return words.n ? cli_usage(e, c, "'%s' is not one of list, show, count, sample", verb)
-                       : cli_usage(e, c, "one of list, show, count, sample is needed");
-    if (words.n != (strcmp(verb, "list") ? 2 : 1))
-        return cli_usage(e, c, strcmp(verb, "list") ? "%s needs one space: a file, or a name" : "%s takes no space",
-                         verb);
-    if (n < 0 || n > 1000000) return cli_usage(e, c, "-n %lld is not between 0 and 1000000", (long long)n);
-    if (!strcmp(verb, "list")) {
-        s = list(c, &b, e);
-        if (!s && !b.len) lt_ui_say(c->ui, LT_UI_WARN, "no space is in ./spaces or " LT_PKGDATADIR "/spaces");
-    } else if (!(s = lt_space_load(words.item[1], &sp, e))) {
-        if (!strcmp(verb, "show")) {
-            s = c->json ? show_json(&b, sp, arch, e) : show(&b, sp, arch, e);
-        } else if (!strcmp(verb, "count")) {
-            count_all(c, &b, sp);
-        } else {
-            s = sample(c, &b, sp, n, seed);
-        }
+    const char *given[16] = {NULL};
+    int n_given = 0;
+    for (const struct cli_opt *o = opts; o->name; o++) {
+        bool set = o->kind == CLI_TEXT   ? *(const char **)o->to != NULL
+                   : o->kind == CLI_INT  ? *(int64_t *)o->to != INT64_MIN
+                   : o->kind == CLI_FLAG ? *(bool *)o->to
+                                         : ((struct cli_list *)o->to)->n > 0;
+        if (set) given[n_given++] = o->name;
     }
-    if (!s) s = cli_print(c, &b, e);
-    lt_space_free(sp);
-    lt_buf_release(&b);
+    if ((s = pick_verb(c, &words, &v, e)) || (s = refuse_others(c, v, given, e))) return s;
+    if (j.arch && words.n > 2)
+        return cli_usage(e, c, "show has two architectures: '%s' and '%s'", j.arch, words.item[2]);
+    if (j.n == INT64_MIN) j.n = 1;
+    if (j.seed == INT64_MIN) j.seed = 42;
+    if (j.n < 0 || j.n > 1000000) return cli_usage(e, c, "-n %lld is not between 0 and 1000000", (long long)j.n);
+    s = dispatch(&j, v, &words, e);
+    if (!s || !v->run) { /* what check has found is its result */
+        lt_status t = cli_print(c, &j.out, s ? NULL : e);
+        if (!s) s = t;
+    }
+    lt_space_costs_free(j.costs);
+    lt_space_free(j.sp);
+    lt_buf_release(&j.out);
     return s;
 }
