@@ -5,10 +5,7 @@
  * that fail are repaired instead of redrawn for ever; no architecture is asked twice; parents are ranked by
  * non-domination, so several objectives work; ties are broken by architecture hash.
  */
-#include <limits.h>
-#include <stdlib.h>
-#include "lathe/mem.h"
-#include "search/explore.h"
+#include "search/breeder.h"
 
 struct config {
     int64_t population, generations, tries;
@@ -66,176 +63,37 @@ static const struct lt_opt opts[] = {
     {.key = NULL},
 };
 
-struct member {
-    struct lt_arch a;
-    struct lt_scores s;
-    uint64_t hash;
-    int rank, dominators;
-};
+static lt_status survive(struct lt_breeder *b, struct lt_member *pool, int n, int *kept, struct lt_err *e) {
+    const struct config *cfg = b->cfg;
+    int want = (int)((double)b->population * cfg->parents + 0.5);
 
-struct evolution {
-    const struct config *cfg;
-    struct lt_explorer x;
-    int64_t generation;    /* of the present population; -1 before the first */
-    struct member *pool;   /* parents first, then the present population */
-    int n_parents, n_pool; /* pool[n_parents..n_pool) is the present population */
-    int asked, told;       /* of it */
-};
-
-static void close_evolution(void *self) {
-    struct evolution *s = self;
-
-    lt_explorer_release(&s->x);
-    lt_free(s->pool);
-    lt_free(s);
-}
-
-static lt_status open_evolution(const struct lt_search_env *env, const void *cfg, void **self, struct lt_err *e) {
-    struct evolution *s = lt_calloc(1, sizeof(*s));
-    lt_status st;
-
-    if (!s) return lt_fail(e, LT_ENOMEM, "searcher 'evolution': out of memory");
-    s->cfg = cfg;
-    s->generation = -1;
-    if (!(s->pool = lt_malloc(2 * (size_t)s->cfg->population * sizeof(*s->pool)))) {
-        st = lt_fail(e, LT_ENOMEM, "searcher 'evolution': out of memory for a population of %d",
-                     (int)s->cfg->population);
-        goto out;
-    }
-    if ((st = lt_explorer_init(&s->x, env, e))) goto out;
-    *self = s;
-    s = NULL;
-out:
-    if (s) close_evolution(s);
-    return st;
-}
-
-static int by_rank(const void *a, const void *b) {
-    const struct member *x = a, *y = b;
-
-    if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
-    return x->hash < y->hash ? -1 : x->hash > y->hash;
-}
-
-/* Parents of the next generation: the pool by non-domination (fronts peeled off one after another), then by hash.
- * Failed evaluations are no parents. */
-static void select_parents(struct evolution *s) {
-    const struct lt_goal *goal = s->x.env->goal;
-    int want = (int)((double)s->cfg->population * s->cfg->parents + 0.5), left, n = 0;
-
-    for (int i = 0; i < s->n_pool; i++) {
-        if (s->pool[i].s.status == LT_OK) s->pool[n++] = s->pool[i];
-    }
-    for (int i = 0; i < n; i++) {
-        s->pool[i].rank = -1;
-        s->pool[i].dominators = 0;
-        for (int j = 0; j < n; j++) s->pool[i].dominators += lt_goal_dominates(goal, &s->pool[j].s, &s->pool[i].s);
-    }
-    left = n;
-    for (int front = 0; left > 0; front++) {
-        for (int i = 0; i < n; i++) {
-            if (s->pool[i].rank < 0 && s->pool[i].dominators == 0) {
-                s->pool[i].rank = front;
-                left--;
-            }
-        }
-        for (int i = 0; i < n; i++) {
-            for (int j = 0; j < n && s->pool[i].rank == front; j++) {
-                if (s->pool[j].rank < 0) s->pool[j].dominators -= lt_goal_dominates(goal, &s->pool[i].s, &s->pool[j].s);
-            }
-        }
-    }
-    qsort(s->pool, (size_t)n, sizeof(*s->pool), by_rank);
+    (void)e;
+    lt_members_sort(pool, n);
     if (want < 1) want = 1;
-    s->n_parents = n < want ? n : want;
+    *kept = n < want ? n : want;
+    return LT_OK;
 }
 
-struct breeding {
-    struct evolution *s;
-    bool mutant;
-};
+static void child(struct lt_breeder *b, struct lt_rng *r, int item, struct lt_arch *out) {
+    const struct config *cfg = b->cfg;
+    const struct lt_space *space = b->x.env->space;
+    const struct lt_arch *mother = &b->pool[lt_rng_below(r, (uint32_t)b->n_parents)].a, *father;
 
-static void child(void *arg, struct lt_rng *r, struct lt_arch *out) {
-    struct breeding *b = arg;
-    struct evolution *s = b->s;
-    const struct lt_space *space = s->x.env->space;
-    const struct lt_arch *mother, *father;
-
-    if (!s->n_parents) {
-        lt_space_sample(space, r, out);
-        return;
-    }
-    mother = &s->pool[lt_rng_below(r, (uint32_t)s->n_parents)].a;
-    if (b->mutant) {
+    if (item < cfg->mutants * b->population) {
         *out = *mother;
-        lt_space_mutate(space, r, s->cfg->mutation, out);
+        lt_space_mutate(space, r, cfg->mutation, out);
         return;
     }
-    father = &s->pool[lt_rng_below(r, (uint32_t)s->n_parents)].a;
+    father = &b->pool[lt_rng_below(r, (uint32_t)b->n_parents)].a;
     lt_space_crossover(space, r, mother, father, out);
 }
 
-/* The next population behind the parents. Empty when nothing new and feasible was found. */
-static lt_status breed(struct evolution *s, struct lt_err *e) {
-    struct breeding b = {.s = s};
-    struct lt_rng r;
-    struct lt_arch a;
-    lt_status st;
-    bool ok;
+static const struct lt_breeder_ops breeder = {"evolution", survive, child};
 
-    if (s->generation >= 0) select_parents(s);
-    s->generation++;
-    s->n_pool = s->n_parents;
-    s->asked = s->told = 0;
-    for (int64_t i = 0; i < s->cfg->population; i++) {
-        lt_rng_at(&r, s->x.env->seed, LT_RNG_SEARCH, (uint64_t)s->generation, (uint64_t)i);
-        b.mutant = (double)i < s->cfg->mutants * (double)s->cfg->population;
-        if ((st = lt_explorer_new(&s->x, &r, (int)s->cfg->tries, child, &b, &a, &ok, e))) {
-            s->n_pool = s->n_parents;
-            s->generation--;
-            return st;
-        }
-        if (ok) s->pool[s->n_pool++] = (struct member){.a = a, .hash = lt_arch_hash(s->x.env->space, &a)};
-    }
-    if (s->n_pool == s->n_parents) s->generation = s->cfg->generations; /* what is feasible is exhausted */
-    return LT_OK;
-}
+static lt_status open_evolution(const struct lt_search_env *env, const void *cfg, void **self, struct lt_err *e) {
+    const struct config *c = cfg;
 
-static lt_status ask(void *self, int n, struct lt_arch *out, int *n_out, struct lt_err *e) {
-    struct evolution *s = self;
-    int left, i;
-    lt_status st;
-
-    if ((st = lt_explorer_start(&s->x, e))) return st;
-    left = s->n_pool - s->n_parents - s->asked;
-    if (left == 0) {
-        if (s->told < s->asked)
-            return lt_fail(
-                e, LT_EINVAL,
-                "searcher 'evolution': %d results of generation %d are missing; the next one is made of them",
-                s->asked - s->told, (int)s->generation);
-        if (s->generation + 1 < s->cfg->generations && (st = breed(s, e))) return st;
-        left = s->n_pool - s->n_parents - s->asked;
-    }
-    for (i = 0; i < n && i < left; i++) out[i] = s->pool[s->n_parents + s->asked++].a;
-    *n_out = i;
-    return LT_OK;
-}
-
-static lt_status tell(void *self, const struct lt_arch *a, const struct lt_scores *sc, int n, struct lt_err *e) {
-    struct evolution *s = self;
-
-    (void)a; /* in the order in which they were asked: lt_searcher_tell has checked */
-    (void)e;
-    for (int i = 0; i < n; i++) s->pool[s->n_parents + s->told++].s = sc[i];
-    return LT_OK;
-}
-
-static int budget(const void *self) {
-    const struct evolution *s = self;
-
-    return (int)(s->cfg->population * s->cfg->generations < INT_MAX ? s->cfg->population * s->cfg->generations
-                                                                    : INT_MAX);
+    return lt_breeder_open(env, &breeder, cfg, c->population, c->generations, c->tries, self, e);
 }
 
 const struct lt_searcher_ops lt_searcher_evolution = {
@@ -245,8 +103,8 @@ const struct lt_searcher_ops lt_searcher_evolution = {
     .opts = opts,
     .cfg_size = sizeof(struct config),
     .open = open_evolution,
-    .close = close_evolution,
-    .ask = ask,
-    .tell = tell,
-    .budget = budget,
+    .close = lt_breeder_close,
+    .ask = lt_breeder_ask,
+    .tell = lt_breeder_tell,
+    .budget = lt_breeder_budget,
 };

@@ -6,10 +6,24 @@
 
 #define STARTS 16        /* repaired starting points before a space is called infeasible */
 #define STEPS_PER_GENE 8 /* of a repair */
+#define MANY 8           /* choices of a gene above which a repair does not try them all */
+#define SCAN_SPACE 1e6   /* choice vectors of a space that is looked through in order */
+#define SCAN_PROBES 2000 /* of one call */
+#define SAME 2           /* proposals known already, after which one known is mutated */
 #define CHOOSE_FROM 3    /* best moves of a repair step among which chance decides: repaired points differ */
 
 lt_status lt_explorer_init(struct lt_explorer *x, const struct lt_search_env *env, struct lt_err *e) {
-    *x = (struct lt_explorer){.env = env, .cap_seen = 1024, .cap_near = 2 * lt_space_n_genes(env->space) + 1};
+    double vectors = 1;
+
+    *x = (struct lt_explorer){.env = env, .cap_seen = 1024, .cap_near = 1};
+    for (int g = 0; g < lt_space_n_genes(env->space); g++) {
+        int k = lt_space_gene(env->space, g)->n_choices;
+
+        vectors *= k;
+        x->cap_near += k < MANY ? k : MANY;
+    }
+    x->scannable = vectors <= SCAN_SPACE;
+    lt_space_smallest(env->space, &x->cursor);
     x->seen = lt_calloc((size_t)x->cap_seen, sizeof(*x->seen));
     x->near = lt_malloc((size_t)x->cap_near * sizeof(*x->near));
     x->score = lt_malloc((size_t)x->cap_near * sizeof(*x->score));
@@ -39,11 +53,11 @@ static uint64_t *slot(uint64_t *table, int cap, uint64_t key) {
     return &table[i];
 }
 
-static bool is_seen(const struct lt_explorer *x, const struct lt_arch *a) {
+bool lt_explorer_seen(const struct lt_explorer *x, const struct lt_arch *a) {
     return *slot(x->seen, x->cap_seen, key_of(x, a)) != 0;
 }
 
-static lt_status mark_seen(struct lt_explorer *x, const struct lt_arch *a, struct lt_err *e) {
+static lt_status mark_seen(struct lt_explorer *x, uint64_t key, struct lt_err *e) {
     if (2 * (x->n_seen + 1) > x->cap_seen) {
         uint64_t *t = lt_calloc(2 * (size_t)x->cap_seen, sizeof(*t));
 
@@ -55,9 +69,17 @@ static lt_status mark_seen(struct lt_explorer *x, const struct lt_arch *a, struc
         x->seen = t;
         x->cap_seen *= 2;
     }
-    *slot(x->seen, x->cap_seen, key_of(x, a)) = key_of(x, a);
+    *slot(x->seen, x->cap_seen, key) = key;
+    x->key = key;
     x->n_seen++;
     return LT_OK;
+}
+
+lt_status lt_explorer_take(struct lt_explorer *x, const struct lt_arch *a, bool *ok, struct lt_err *e) {
+    uint64_t key = key_of(x, a);
+
+    *ok = *slot(x->seen, x->cap_seen, key) == 0;
+    return *ok ? mark_seen(x, key, e) : LT_OK;
 }
 
 static lt_status probe(struct lt_explorer *x, const struct lt_arch *a, int n, struct lt_scores *out, struct lt_err *e) {
@@ -73,30 +95,53 @@ lt_status lt_explorer_violation(struct lt_explorer *x, const struct lt_arch *a, 
     return s;
 }
 
-/* All architectures that differ in one active choice by one step. */
+static void put_near(struct lt_explorer *x, const struct lt_arch *a, int gene, int value, int *n) {
+    if (value < 0 || value >= lt_space_gene(x->env->space, gene)->n_choices || value == a->g[gene]) return;
+    x->near[*n] = *a;
+    x->near[*n].g[gene] = (uint8_t)value;
+    lt_space_canonical(x->env->space, &x->near[(*n)++]);
+}
+
+/* All architectures that differ in one active choice; where a choice has many values, in its steps of 1, 2 and 4. */
 static int neighbours(struct lt_explorer *x, const struct lt_arch *a) {
     const struct lt_space *s = x->env->space;
     int n = 0;
 
     for (int g = 0; g < lt_space_n_genes(s); g++) {
+        int k = lt_space_gene(s, g)->n_choices;
+
         if (!lt_space_gene_active(s, a, g)) continue;
-        for (int d = -1; d <= 1; d += 2) {
-            if (a->g[g] + d < 0 || a->g[g] + d >= lt_space_gene(s, g)->n_choices) continue;
-            x->near[n] = *a;
-            x->near[n].g[g] = (uint8_t)(a->g[g] + d);
-            lt_space_canonical(s, &x->near[n++]);
+        if (k <= MANY) {
+            for (int v = 0; v < k; v++) put_near(x, a, g, v, &n);
+        } else {
+            for (int step = 1; step <= 4; step *= 2) {
+                put_near(x, a, g, a->g[g] - step, &n);
+                put_near(x, a, g, a->g[g] + step, &n);
+            }
         }
     }
     return n;
 }
 
-/* What a move is worth: violation removed for each share of MACs given up; moves that end feasible come first. */
-static double merit(double before, double after, const struct lt_scores *from, const struct lt_scores *to) {
-    double loss = 1;
+/* Share of the network that a move gives up: of its MACs, or, where they are not known, of the scores with an upper
+ * limit. */
+static double given_up(const struct lt_goal *goal, const struct lt_scores *from, const struct lt_scores *to) {
+    double most = 0;
 
     if (from->have[LT_SCORE_MACS] && to->have[LT_SCORE_MACS] && from->v[LT_SCORE_MACS] > 0)
-        loss = 1e-3 + fmax(0, 1 - to->v[LT_SCORE_MACS] / from->v[LT_SCORE_MACS]);
-    return after == 0 ? 1e6 / loss : (before - after) / loss;
+        return fmax(0, 1 - to->v[LT_SCORE_MACS] / from->v[LT_SCORE_MACS]);
+    for (int i = 0; i < goal->n_constraints; i++) {
+        int k = goal->constraint[i].score;
+
+        if (from->have[k] && to->have[k] && from->v[k] > 0 && isfinite(goal->constraint[i].max))
+            most = fmax(most, 1 - to->v[k] / from->v[k]);
+    }
+    return most;
+}
+
+/* What a move is worth: violation removed for what is given up; moves that end feasible come first. */
+static double merit(double before, double after, double loss) {
+    return after == 0 ? 1e6 / (1e-3 + loss) : (before - after) / (1e-3 + loss);
 }
 
 lt_status lt_explorer_repair(struct lt_explorer *x, struct lt_rng *r, struct lt_arch *a, double *violation,
@@ -118,7 +163,7 @@ lt_status lt_explorer_repair(struct lt_explorer *x, struct lt_rng *r, struct lt_
             int at;
 
             if (!(after < v)) continue;
-            m = isinf(v) ? -after : merit(v, after, &now, &x->score[i]);
+            m = isinf(v) ? -after : merit(v, after, given_up(goal, &now, &x->score[i]));
             for (at = kept; at > 0 && best[at - 1] < m; at--) {
                 if (at < CHOOSE_FROM) {
                     best[at] = best[at - 1];
@@ -140,8 +185,8 @@ lt_status lt_explorer_repair(struct lt_explorer *x, struct lt_rng *r, struct lt_
     return LT_OK;
 }
 
-static void put_value(enum lt_score score, double v, struct lt_buf *out) {
-    const char *unit = lt_score_unit(score);
+static void put_value(const struct lt_goal *g, int score, double v, struct lt_buf *out) {
+    const char *unit = lt_score_unit(g->names, score);
 
     lt_buf_printf(out, "%.6g%s%s", v, *unit ? " " : "", unit);
 }
@@ -163,10 +208,10 @@ static lt_status infeasible(struct lt_explorer *x, const struct lt_arch *nearest
         bool over = sc.v[c->score] > c->max;
         double bound = over ? c->max : c->min;
 
-        lt_buf_printf(&b, "meets %s %s ", lt_score_name(c->score), over ? "<=" : ">=");
-        put_value(c->score, bound, &b);
+        lt_buf_printf(&b, "meets %s %s ", lt_score_name(x->env->goal->names, c->score), over ? "<=" : ">=");
+        put_value(x->env->goal, c->score, bound, &b);
         lt_buf_puts(&b, ": the nearest found has ");
-        put_value(c->score, sc.v[c->score], &b);
+        put_value(x->env->goal, c->score, sc.v[c->score], &b);
         lt_buf_printf(&b, " (%.1f%% too %s): ", 100 * fabs(sc.v[c->score] - bound) / fmax(fabs(bound), 1e-12),
                       over ? "much" : "little");
     }
@@ -204,6 +249,38 @@ lt_status lt_explorer_start(struct lt_explorer *x, struct lt_err *e) {
     return LT_OK;
 }
 
+/* The next canonical vector, in the order of the last gene first; false after the last one. */
+static bool advance(const struct lt_space *s, struct lt_arch *a) {
+    int g = lt_space_n_genes(s) - 1;
+
+    for (; g >= 0; g--) {
+        if (!lt_space_gene_active(s, a, g)) continue;
+        if (++a->g[g] < lt_space_gene(s, g)->n_choices) break;
+        a->g[g] = 0;
+    }
+    lt_space_canonical(s, a);
+    return g >= 0;
+}
+
+static lt_status scan(struct lt_explorer *x, struct lt_arch *out, bool *ok, struct lt_err *e) {
+    const struct lt_space *space = x->env->space;
+    double v;
+    lt_status s;
+
+    for (int probes = 0; x->scannable && !x->scanned && probes < SCAN_PROBES;) {
+        struct lt_arch a = x->cursor;
+
+        x->scanned = !advance(space, &x->cursor);
+        if (lt_explorer_seen(x, &a)) continue;
+        probes++;
+        if ((s = lt_explorer_violation(x, &a, &v, e))) return s;
+        if (v > 0) continue;
+        *out = a;
+        return lt_explorer_take(x, out, ok, e);
+    }
+    return LT_OK;
+}
+
 lt_status lt_explorer_new(struct lt_explorer *x, struct lt_rng *r, int tries, lt_explorer_make_fn make, void *arg,
                           struct lt_arch *out, bool *ok, struct lt_err *e) {
     struct lt_arch a = x->anchor;
@@ -211,15 +288,23 @@ lt_status lt_explorer_new(struct lt_explorer *x, struct lt_rng *r, int tries, lt
     lt_status s;
 
     *ok = false;
-    for (int phase = 0; phase < 2; phase++) {
+    for (int phase = 0; phase < 2 && !x->scanned; phase++) {
         for (int t = 0; t < tries; t++) {
+            uint64_t key;
+
             if (phase == 0)
                 make(arg, r, &a);
             else if (t == 0 && (s = lt_explorer_repair(x, r, &a, &v, e)))
                 return s;
             else if (t > 0)
                 lt_space_mutate(x->env->space, r, 0.05, &a);
-            if (is_seen(x, &a)) continue;
+            key = key_of(x, &a);
+            if (*slot(x->seen, x->cap_seen, key)) {
+                if (phase > 0 || t < SAME) continue;
+                lt_space_mutate(x->env->space, r, 0, &a); /* all come out alike: one step aside */
+                key = key_of(x, &a);
+                if (*slot(x->seen, x->cap_seen, key)) continue;
+            }
             if ((s = lt_explorer_violation(x, &a, &v, e))) return s;
             if (v > 0) {
                 if (phase == 1) a = x->anchor; /* do not wander away from what is feasible */
@@ -227,8 +312,8 @@ lt_status lt_explorer_new(struct lt_explorer *x, struct lt_rng *r, int tries, lt
             }
             *out = a;
             *ok = true;
-            return mark_seen(x, &a, e);
+            return mark_seen(x, key, e);
         }
     }
-    return LT_OK;
+    return scan(x, out, ok, e);
 }

@@ -13,6 +13,10 @@ struct lt_explorer {
     int n_seen, cap_seen; /* cap is a power of two */
     bool started;
     struct lt_arch anchor; /* feasible, once started */
+    uint64_t key;          /* of what lt_explorer_new found last: its hash, 1 instead of 0 */
+    /* the place in a small space up to which all architectures have been looked at */
+    struct lt_arch cursor;
+    bool scannable, scanned;
     /* of one repair step: neighbours and their scores */
     struct lt_arch *near;
     struct lt_scores *score;
@@ -34,9 +38,13 @@ lt_status lt_explorer_violation(struct lt_explorer *x, const struct lt_arch *a, 
 lt_status lt_explorer_repair(struct lt_explorer *x, struct lt_rng *r, struct lt_arch *a, double *violation,
                              struct lt_err *e);
 
-/* One new feasible architecture: up to `tries` proposals of make(), then the last one repaired, then mutants of that.
- * *ok = false when all were asked before. */
+/* One new feasible architecture: up to `tries` proposals of make(), then the last one repaired, then mutants of that;
+ * in a small space (at most 10^6 choice vectors) then the next one in order. *ok = false when none was found;
+ * x->scanned says that there is none left. */
 typedef void (*lt_explorer_make_fn)(void *arg, struct lt_rng *r, struct lt_arch *out);
 lt_status lt_explorer_new(struct lt_explorer *x, struct lt_rng *r, int tries, lt_explorer_make_fn make, void *arg,
                           struct lt_arch *out, bool *ok, struct lt_err *e);
+/* The same for an architecture that the caller has found feasible: *ok = false when it was asked before. */
+lt_status lt_explorer_take(struct lt_explorer *x, const struct lt_arch *a, bool *ok, struct lt_err *e);
+bool lt_explorer_seen(const struct lt_explorer *x, const struct lt_arch *a);
 #endif

@@ -75,7 +75,7 @@ static lt_status ask(void *self, int n, struct lt_arch *out, int *n_out, struct 
             got++;
             s->asked++;
             misses = 0;
-        } else if (++misses == GIVE_UP) {
+        } else if (s->x.scanned || ++misses == GIVE_UP) {
             s->exhausted = true;
         }
     }

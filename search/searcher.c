@@ -23,7 +23,7 @@ struct lt_searcher {
     struct lt_search_env env;
     void *cfg, *self;
     struct lt_arch *pending; /* asked and not told yet, oldest first */
-    int n_pending, cap_pending;
+    int n_pending, cap_pending, ahead;
 };
 
 int lt_searcher_count(void) { return N_SEARCHERS; }
@@ -57,6 +57,7 @@ lt_status lt_searcher_open(const struct lt_yaml *cfg, const struct lt_search_env
         st = lt_fail(e, LT_ENOMEM, "searcher '%s': out of memory", ops->name);
         goto out;
     }
+    s->ahead = env->ahead > 0 ? env->ahead : ops->ahead > 0 ? ops->ahead : LT_AHEAD_DEFAULT;
     if ((st = lt_opts_read(ops->opts, cfg, skip, s->cfg, e)) || (st = ops->open(&s->env, s->cfg, &s->self, e)))
         goto out;
     *out = s;
@@ -111,5 +112,7 @@ lt_status lt_searcher_tell(struct lt_searcher *s, const struct lt_arch *a, const
     memmove(s->pending, s->pending + n, (size_t)s->n_pending * sizeof(*s->pending));
     return LT_OK;
 }
+
+int lt_searcher_ahead(const struct lt_searcher *s) { return s->ahead; }
 
 int lt_searcher_budget(const struct lt_searcher *s) { return s->ops->budget ? s->ops->budget(s->self) : 0; }

@@ -93,7 +93,7 @@ int main(void) {
                            .n_constraints = 1,
                            .constraint = {{LT_SCORE_MACS, -INFINITY, 6}}};
     struct lt_probe probe = {.cheap = cheap};
-    struct lt_search_env env = {s, &goal, &probe, 7};
+    struct lt_search_env env = {.space = s, .goal = &goal, .probe = &probe, .seed = 7};
     int64_t rounds = 40;
     void *w = NULL;
     double best = -1;

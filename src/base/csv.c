@@ -133,6 +133,7 @@ void lt_csv_free(struct lt_csv *c) {
 
 int lt_csv_rows(const struct lt_csv *c) { return c->rows; }
 int lt_csv_cols(const struct lt_csv *c) { return c->cols; }
+int lt_csv_line(const struct lt_csv *c, int row) { return c->line[row + 1]; }
 const char *lt_csv_header(const struct lt_csv *c, int col) { return c->cell[col]; }
 
 int lt_csv_col(const struct lt_csv *c, const char *name) {

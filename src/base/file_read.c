@@ -102,6 +102,7 @@ static lt_status lock_fd(const char *path, int fd, bool wait, struct lt_lock **o
     int r;
     do r = flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB));
     while (r && errno == EINTR);
+    if (r && (errno == ENOLCK || errno == EOPNOTSUPP)) r = 0; /* a file system without locks: they only stop mistakes */
     if (r)
         s = errno == EWOULDBLOCK ? lt_fail(e, LT_EUNAVAIL, "%s: held by another process", path)
                                  : lt_fail(e, LT_EIO, "%s: locking: %s", path, strerror(errno));
