@@ -62,6 +62,7 @@ lt_status cmd_deploy(struct cli *c, int argc, char **argv, struct lt_err *e);
 lt_status cmd_space(struct cli *c, int argc, char **argv, struct lt_err *e);
 lt_status cmd_device(struct cli *c, int argc, char **argv, struct lt_err *e);
 lt_status cmd_measure(struct cli *c, int argc, char **argv, struct lt_err *e);
+lt_status cmd_predictor(struct cli *c, int argc, char **argv, struct lt_err *e);
 lt_status cmd_report(struct cli *c, int argc, char **argv, struct lt_err *e);
 lt_status cmd_version(struct cli *c, int argc, char **argv, struct lt_err *e);
 #endif

@@ -16,10 +16,34 @@ static void duration(struct lt_buf *b, const char *what, double s) {
         lt_buf_printf(b, "%6.1f min\n", s / 60);
 }
 
-static void write_text(struct lt_buf *b, const struct lt_experiment *x, const struct lt_estimate *t, int ranks) {
+static void write_ranges(struct lt_buf *b, const struct lt_estimate *t, const char *head, const char *low,
+                         const char *high) {
     struct lt_buf limits = LT_BUF_INIT;
+    lt_buf_printf(b, "  %-16s %14s %14s %14s\n", head, low, high, "limit");
+    for (int k = 0; k < LT_MAX_SCORES; k++) {
+        if (!t->smallest.have[k]) continue;
+        lt_buf_printf(b, "  %-16s %14.6g %14.6g", lt_score_name(t->goal.names, k), t->smallest.v[k], t->largest.v[k]);
+        for (int i = 0; i < t->goal.n_constraints; i++) {
+            const struct lt_constraint *l = &t->goal.constraint[i];
+            if ((int)l->score != k) continue;
+            if (isfinite(l->max)) lt_buf_printf(b, "  <= %.6g", l->max);
+            if (isfinite(l->min)) lt_buf_printf(b, "  >= %.6g", l->min);
+        }
+        lt_buf_puts(b, "\n");
+    }
+    lt_goal_text(&t->goal, &limits);
+    if (!t->feasible) lt_buf_printf(b, "  not attainable: %s\n", limits.data);
+    lt_buf_release(&limits);
+}
+
+static void write_text(struct lt_buf *b, const struct lt_experiment *x, const struct lt_estimate *t, int ranks) {
     lt_buf_printf(b, "%s: valid; space '%s', %d rank%s\n", x->path, lt_space_name(x->space), ranks,
                   ranks == 1 ? "" : "s");
+    if (!t->trains) {
+        if (t->evaluations > 0) lt_buf_printf(b, "  at most %d evaluations\n", t->evaluations);
+        write_ranges(b, t, t->exact ? "attainable" : "sampled", "least", "most");
+        return;
+    }
     lt_buf_printf(b, "  training at %.0f images/s (all networks of a step)\n", t->images_per_s);
     duration(b, "train", t->train_s);
     duration(b, "measure", t->measure_s);
@@ -32,21 +56,7 @@ static void write_text(struct lt_buf *b, const struct lt_experiment *x, const st
     if (x->quantize) duration(b, "quantize, at most", t->quantize_s);
     duration(b, "final test", t->final_s);
     duration(b, "in all, about", t->total_s);
-    lt_buf_printf(b, "  %-16s %14s %14s %14s\n", "attainable", "smallest", "largest", "limit");
-    for (int k = 0; k < LT_N_SCORES; k++) {
-        if (!t->smallest.have[k]) continue;
-        lt_buf_printf(b, "  %-16s %14.6g %14.6g", lt_score_name((enum lt_score)k), t->smallest.v[k], t->largest.v[k]);
-        for (int i = 0; i < t->goal.n_constraints; i++) {
-            const struct lt_constraint *l = &t->goal.constraint[i];
-            if ((int)l->score != k) continue;
-            if (isfinite(l->max)) lt_buf_printf(b, "  <= %.6g", l->max);
-            if (isfinite(l->min)) lt_buf_printf(b, "  >= %.6g", l->min);
-        }
-        lt_buf_puts(b, "\n");
-    }
-    lt_goal_text(&t->goal, &limits);
-    if (!t->feasible) lt_buf_printf(b, "  not attainable: %s\n", limits.data);
-    lt_buf_release(&limits);
+    write_ranges(b, t, "attainable", "smallest", "largest");
 }
 
 static void write_json(struct lt_buf *b, const struct lt_experiment *x, const struct lt_estimate *t, int ranks) {
@@ -71,8 +81,8 @@ static void write_json(struct lt_buf *b, const struct lt_experiment *x, const st
         const struct lt_scores *s = i ? &t->largest : &t->smallest;
         lt_jw_key(&w, i ? "largest" : "smallest");
         lt_jw_obj(&w);
-        for (int k = 0; k < LT_N_SCORES; k++)
-            if (s->have[k]) lt_jw_knum(&w, lt_score_name((enum lt_score)k), s->v[k]);
+        for (int k = 0; k < LT_MAX_SCORES; k++)
+            if (s->have[k]) lt_jw_knum(&w, lt_score_name(t->goal.names, k), s->v[k]);
         lt_jw_obj_end(&w);
     }
     lt_jw_obj_end(&w);

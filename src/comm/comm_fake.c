@@ -23,6 +23,13 @@ struct deposit {
     bool failed;
 };
 
+struct letter {
+    struct letter *next;
+    int from;
+    size_t n;
+    char bytes[];
+};
+
 struct world {
     pthread_mutex_t lock;
     pthread_cond_t moved;
@@ -31,6 +38,7 @@ struct world {
     int64_t generation, next;
     bool aborted;
     struct deposit *brought; /* [n] */
+    struct letter **box;     /* [n] messages that wait for a rank, oldest first */
 };
 
 struct rank {
@@ -38,6 +46,7 @@ struct rank {
     struct lt_comm comm;
     int64_t calls; /* collectives and next so far: where faults are counted */
     struct lt_rng rng;
+    bool woken; /* by wake, under the world's lock */
     lt_status (*body)(struct lt_comm *c, void *arg, struct lt_err *e);
     void *arg;
     lt_status status;
@@ -161,6 +170,58 @@ static lt_status next_reset(struct lt_comm *c, struct lt_err *e) {
     return finish(c, LT_OK, e);
 }
 
+static lt_status send_fake(struct lt_comm *c, int to, const void *p, size_t n, struct lt_err *e) {
+    struct rank *r = c->impl;
+    struct world *w = r->w;
+    LT_CHECK(n <= LT_MESSAGE_BYTES);
+    if (fault(r)) return lt_fail(e, LT_EFAIL, "rank %d: injected fault", c->rank);
+    jitter(r);
+    struct letter *l = lt_malloc(sizeof(*l) + n), **at;
+    if (!l) return lt_fail(e, LT_ENOMEM, "message of %zu bytes", n);
+    *l = (struct letter){.from = c->rank, .n = n};
+    memcpy(l->bytes, p, n);
+    pthread_mutex_lock(&w->lock);
+    for (at = &w->box[to]; *at;) at = &(*at)->next;
+    *at = l;
+    pthread_cond_broadcast(&w->moved);
+    pthread_mutex_unlock(&w->lock);
+    return LT_OK;
+}
+
+static lt_status recv_fake(struct lt_comm *c, void *p, int wait_us, int *from, size_t *n, struct lt_err *e) {
+    struct rank *r = c->impl;
+    struct world *w = r->w;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += wait_us * 1000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&w->lock);
+    while (!w->box[c->rank] && !w->left && !w->aborted && !r->woken && wait_us > 0 &&
+           !pthread_cond_timedwait(&w->moved, &w->lock, &until)) {}
+    r->woken = false;
+    struct letter *l = w->box[c->rank];
+    bool gone = !l && (w->left || w->aborted);
+    if (l) w->box[c->rank] = l->next;
+    pthread_mutex_unlock(&w->lock);
+    *from = -1;
+    if (gone) return lt_fail(e, LT_EFAIL, "another rank has gone away");
+    if (!l) return LT_OK;
+    *from = l->from;
+    *n = l->n;
+    memcpy(p, l->bytes, l->n);
+    lt_free(l);
+    return fault(r) ? lt_fail(e, LT_EFAIL, "rank %d: injected fault", c->rank) : LT_OK;
+}
+
+static void wake_fake(struct lt_comm *c) {
+    struct rank *r = c->impl;
+    pthread_mutex_lock(&r->w->lock);
+    r->woken = true;
+    pthread_cond_broadcast(&r->w->moved);
+    pthread_mutex_unlock(&r->w->lock);
+}
+
 static void abort_fake(struct lt_comm *c, int code) {
     struct world *w = ((struct rank *)c->impl)->w;
     (void)code;
@@ -178,6 +239,9 @@ static const struct lt_comm_ops fake_ops = {
     .allgatherv = allgatherv,
     .next = next,
     .next_reset = next_reset,
+    .send = send_fake,
+    .recv = recv_fake,
+    .wake = wake_fake,
     .abort = abort_fake,
 };
 
@@ -206,7 +270,8 @@ lt_status lt_comm_fake_run(const struct lt_fake_opt *o,
     r = lt_calloc((size_t)o->n, sizeof(*r));
     thread = lt_calloc((size_t)o->n, sizeof(*thread));
     w.brought = lt_calloc((size_t)o->n, sizeof(*w.brought));
-    if (!r || !thread || !w.brought) {
+    w.box = lt_calloc((size_t)o->n, sizeof(*w.box));
+    if (!r || !thread || !w.brought || !w.box) {
         s = lt_fail(e, LT_ENOMEM, "%d ranks", o->n);
         goto out;
     }
@@ -228,6 +293,13 @@ lt_status lt_comm_fake_run(const struct lt_fake_opt *o,
         if (!s && r[i].status) s = lt_fail(e, r[i].status, "%s", r[i].err.msg);
     }
 out:
+    for (int i = 0; w.box && i < o->n; i++) {
+        for (struct letter *l = w.box[i], *next; l; l = next) {
+            next = l->next;
+            lt_free(l);
+        }
+    }
+    lt_free(w.box);
     lt_free(w.brought);
     lt_free(thread);
     lt_free(r);

@@ -47,6 +47,24 @@ static lt_status next_reset(struct lt_comm *c, struct lt_err *e) {
     return LT_OK;
 }
 
+static lt_status send_self(struct lt_comm *c, int to, const void *p, size_t n, struct lt_err *e) {
+    (void)c;
+    (void)p;
+    (void)n;
+    return lt_fail(e, LT_EFAIL, "message to rank %d of 1", to);
+}
+
+static lt_status recv_self(struct lt_comm *c, void *p, int wait_us, int *from, size_t *n, struct lt_err *e) {
+    (void)c;
+    (void)p;
+    (void)wait_us;
+    (void)from;
+    (void)n;
+    return lt_fail(e, LT_EFAIL, "a message is awaited by the only rank");
+}
+
+static void wake_self(struct lt_comm *c) { (void)c; }
+
 static void abort_self(struct lt_comm *c, int code) {
     (void)c;
     _Exit(code);
@@ -60,6 +78,9 @@ const struct lt_comm_ops lt_comm_self_ops = {
     .allgatherv = allgatherv,
     .next = next,
     .next_reset = next_reset,
+    .send = send_self,
+    .recv = recv_self,
+    .wake = wake_self,
     .abort = abort_self,
 };
 

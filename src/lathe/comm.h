@@ -21,8 +21,14 @@ struct lt_comm_ops {
                             struct lt_err *e);
     lt_status (*next)(struct lt_comm *c, int64_t *item); /* shared counter since the last next_reset: uneven work */
     lt_status (*next_reset)(struct lt_comm *c, struct lt_err *e);
+    /* Messages of a farm, small ones: at most LT_MESSAGE_BYTES. send does not wait for the receiver. recv takes one
+     * from anybody; none within wait_us: *from = -1. Not called where there is one rank. */
+    lt_status (*send)(struct lt_comm *c, int to, const void *p, size_t n, struct lt_err *e);
+    lt_status (*recv)(struct lt_comm *c, void *p, int wait_us, int *from, size_t *n, struct lt_err *e);
+    void (*wake)(struct lt_comm *c); /* ends the recv of this rank early; from any thread */
     void (*abort)(struct lt_comm *c, int code);
 };
+enum { LT_MESSAGE_BYTES = 4000 };
 struct lt_comm {
     const struct lt_comm_ops *ops;
     int rank, size;
@@ -44,6 +50,31 @@ lt_status lt_comm_allgatherv(struct lt_comm *c, const void *mine, size_t n_mine,
 typedef lt_status (*lt_comm_item_fn)(void *arg, int64_t item, void *out, struct lt_err *e);
 lt_status lt_comm_map(struct lt_comm *c, int64_t n, void *out, size_t item_bytes, lt_comm_item_fn fn, void *arg,
                       struct lt_err *e);
+/*
+ * A farm: rank 0 hands out items one at a time to whoever is free and collects the results; all ranks compute, rank 0
+ * in a thread of its own, so that the others never wait for it. Which rank computes what depends on speed alone; what
+ * next() hands out may depend on the results so far. Ranks without work sleep.
+ *
+ *   next   rank 0: writes an item and sets *have, or leaves *have false: nothing now. Nothing now and nothing in flight
+ *          ends the farm.
+ *   done   rank 0: a result, in whatever order they finish.
+ *   work   any rank, in any thread but one at a time on each rank, at the same time as next() and done() of rank 0. An
+ *          item's failure is inside its bytes; a non-OK return ends the farm on all ranks.
+ *   stop   any rank, often: true ends the farm early, *stopped then says so on all ranks. May be NULL.
+ *
+ * However a farm ends, results in flight are waited for and given to done(), unless done() itself failed. Collective.
+ */
+struct lt_farm {
+    void *arg;
+    size_t item_bytes, result_bytes; /* each at most LT_FARM_BYTES */
+    bool local;                      /* an item costs less than a message: rank 0 computes all of them itself */
+    lt_status (*next)(void *arg, void *item, bool *have, struct lt_err *e);
+    lt_status (*work)(void *arg, const void *item, void *result, struct lt_err *e);
+    lt_status (*done)(void *arg, const void *item, const void *result, int rank, struct lt_err *e);
+    bool (*stop)(void *arg);
+};
+enum { LT_FARM_BYTES = 1400 };
+lt_status lt_comm_farm(struct lt_comm *c, const struct lt_farm *f, bool *stopped, struct lt_err *e);
 /* Sum of `shards` float vectors of length n in a fixed binary tree over shard index (shards = 2^k), wherever they were
  * computed: equal bits for any number of ranks. Rank r holds shards [first, first + count) contiguously in `parts`
  * (count * n floats, overwritten); the sum is left in `sum` on all ranks. lt_comm_shards gives a rank's range: aligned

@@ -15,6 +15,7 @@ int lt_csv_rows(const struct lt_csv *c); /* without the header */
 int lt_csv_cols(const struct lt_csv *c);
 const char *lt_csv_header(const struct lt_csv *c, int col);
 int lt_csv_col(const struct lt_csv *c, const char *name); /* -1 when absent */
+int lt_csv_line(const struct lt_csv *c, int row);         /* of the file, from 1, where a row begins */
 const char *lt_csv_cell(const struct lt_csv *c, int row, int col);
 /* Finite numbers only. */
 lt_status lt_csv_double(const struct lt_csv *c, int row, int col, double *out, struct lt_err *e);

@@ -1,5 +1,7 @@
 /*
  * A graph as an ONNX model (opset 13; QDQ where quantized, per-channel weights; batch norm folded; dynamic batch).
+ * Every operator has a form: layer normalization, GELU and attention are written out in operators of that opset, causal
+ * linear attention through all its scores (the result is the same, the cost is not).
  * Needs protobuf-c in the build.
  */
 #ifndef LATHE_ONNX_H

@@ -13,6 +13,11 @@
 
 static void hex(char out[24], uint64_t v) { snprintf(out, 24, "%016llx", (unsigned long long)v); }
 
+static uint64_t evaluator_hash(const struct lt_run *r) {
+    const struct lt_evaluator *ev = r->x->evaluator;
+    return ev->ops->hash ? ev->ops->hash(ev->self) : 0;
+}
+
 /* The first record: what this run is. Rank 0. */
 static lt_status write_begin(struct lt_run *r, const struct lt_flat *flat, struct lt_err *e) {
     struct lt_buf b = LT_BUF_INIT, runtime = LT_BUF_INIT;
@@ -31,8 +36,13 @@ static lt_status write_begin(struct lt_run *r, const struct lt_flat *flat, struc
     lt_jw_kstr(&w, "space", lt_space_name(r->x->space));
     hex(text, lt_space_hash(r->x->space));
     lt_jw_kstr(&w, "space_hash", text);
-    hex(text, lt_data_hash(r->data));
-    lt_jw_kstr(&w, "data_hash", text);
+    if (r->data) {
+        hex(text, lt_data_hash(r->data));
+        lt_jw_kstr(&w, "data_hash", text);
+    } else {
+        hex(text, evaluator_hash(r));
+        lt_jw_kstr(&w, "evaluator_hash", text);
+    }
     lt_jw_key(&w, "meta");
     lt_jw_obj(&w);
     lt_jw_kstr(&w, "version", PACKAGE_VERSION);
@@ -54,18 +64,21 @@ static lt_status write_begin(struct lt_run *r, const struct lt_flat *flat, struc
 /* What differs, in words, and which records of the old run are still right in the new one. */
 struct change {
     struct lt_buf text;
-    bool measure, train; /* stale */
+    bool measure, train, eval; /* stale; eval: results of an evaluator that does not train */
 };
 
 static void differs(struct change *c, const char *key, const char *was, const char *now) {
-    static const char *const of_measure[] = {"seed", "space", "device.", "predictor.samples", NULL},
-                             *const of_train[] = {"seed", "space", "data", "supernet.", NULL};
+    static const char *const of_eval[] = {"space", "evaluator", NULL};
+    static const char *const of_measure[] = {"seed", "space", "device.", "predictor.samples", "evaluator", NULL},
+                             *const of_train[] = {"seed", "space", "data", "supernet.", "evaluator", NULL};
     lt_buf_printf(&c->text, "%s%s: %s in the run, %s now", c->text.len ? "; " : "", key, was ? was : "absent",
                   now ? now : "absent");
     for (int i = 0; of_measure[i]; i++)
         if (!strncmp(key, of_measure[i], strlen(of_measure[i]))) c->measure = true;
     for (int i = 0; of_train[i]; i++)
         if (!strncmp(key, of_train[i], strlen(of_train[i]))) c->train = true;
+    for (int i = 0; of_eval[i]; i++)
+        if (!strncmp(key, of_eval[i], strlen(of_eval[i]))) c->eval = true;
 }
 
 /* Names what differs between the run in the folder and this experiment; empty: nothing. */
@@ -77,7 +90,7 @@ static lt_status compare_begin(const struct lt_run *r, const struct lt_flat *fla
     char now[24];
     if (!old || old->kind != LT_JSON_OBJ) {
         lt_buf_puts(&diff->text, "the journal there is not one of a run");
-        diff->measure = diff->train = true;
+        diff->measure = diff->train = diff->eval = true;
         return LT_OK;
     }
     for (int i = 0; i < flat->n; i++) {
@@ -94,8 +107,14 @@ static lt_status compare_begin(const struct lt_run *r, const struct lt_flat *fla
     }
     hex(now, lt_space_hash(r->x->space));
     if (!lt_json_str(rec, "space_hash", &was, NULL) && strcmp(was, now)) differs(diff, "space contents", was, now);
-    hex(now, lt_data_hash(r->data));
-    if (!lt_json_str(rec, "data_hash", &was, NULL) && strcmp(was, now)) differs(diff, "data contents", was, now);
+    if (r->data) {
+        hex(now, lt_data_hash(r->data));
+        if (!lt_json_str(rec, "data_hash", &was, NULL) && strcmp(was, now)) differs(diff, "data contents", was, now);
+    } else {
+        hex(now, evaluator_hash(r));
+        if (!lt_json_str(rec, "evaluator_hash", &was, NULL) && strcmp(was, now))
+            differs(diff, "evaluator contents", was, now);
+    }
     return lt_buf_ok(&diff->text, e);
 }
 
@@ -109,13 +128,19 @@ static lt_status keep_records(const struct lt_run *r, const struct change *c, st
         const struct lt_json *rec = lt_store_at(r->store, i);
         if (lt_json_str(rec, "type", &type, NULL)) continue;
         bool measure = !c->measure && (!strcmp(type, "measure") || !strcmp(type, "device"));
-        if (!measure && (c->train || strcmp(type, "train"))) continue;
+        bool eval = !c->eval && (!strcmp(type, "eval") || !strcmp(type, "base") || !strcmp(type, "known"));
+        if (!measure && !eval && (c->train || strcmp(type, "train"))) continue;
+        if (eval && strcmp(type, "eval") && lt_store_find(r->store, "eval", lt_json_text(rec, "key"))) continue;
+        if (eval && !strcmp(type, "known") && lt_store_find(r->store, "base", lt_json_text(rec, "key"))) continue;
         lt_jw_init(&w, &b);
         lt_jw_obj(&w);
         for (int k = 0; k < rec->n; k++) {
             if (!strcmp(rec->child[k]->key, "crc")) continue;
             lt_jw_key(&w, rec->child[k]->key);
-            lt_json_copy(&w, rec->child[k]);
+            if (eval && !strcmp(rec->child[k]->key, "type"))
+                lt_jw_str(&w, "known");
+            else
+                lt_json_copy(&w, rec->child[k]);
         }
         lt_jw_obj_end(&w);
         s = lt_store_add(r->store, &b, e);
@@ -129,9 +154,13 @@ static lt_status restart(struct lt_run *r, const struct lt_flat *flat, const str
     lt_status s = LT_OK;
     if (r->comm->rank == 0 && !(s = write_begin(r, flat, e))) s = keep_records(r, c, e);
     if ((s = lt_comm_agree(r->comm, s, e)) || (s = lt_store_restart(r->store, !c->train, e))) return s;
-    lt_ui_say(r->ui, LT_UI_WARN, "%s: the other run there was moved aside%s%s%s", lt_store_dir(r->store),
-              c->measure && c->train ? "" : "; taken over from it:", c->measure ? "" : " measurements",
-              c->train ? "" : " training");
+    if (!r->x->evaluator->ops->trains)
+        lt_ui_say(r->ui, LT_UI_WARN, "%s: the other run there was moved aside%s", lt_store_dir(r->store),
+                  c->eval ? "" : "; taken over from it: evaluations");
+    else
+        lt_ui_say(r->ui, LT_UI_WARN, "%s: the other run there was moved aside%s%s%s", lt_store_dir(r->store),
+                  c->measure && c->train ? "" : "; taken over from it:", c->measure ? "" : " measurements",
+                  c->train ? "" : " training");
     return LT_OK;
 }
 
@@ -143,7 +172,7 @@ static lt_status compare_device(const struct lt_run *r, struct change *diff, str
     char now[24] = "";
     bool other = false;
     lt_status s = LT_OK;
-    if (!rec || diff->measure) return LT_OK;
+    if (!rec || diff->measure || !r->x->device) return LT_OK;
     if ((s = lt_json_str(rec, "hash", &was, e))) return s;
     if (r->comm->rank == 0 && !(s = lt_device_open(r->x->device, &d, e))) hex(now, lt_device_hash(d));
     lt_device_close(d);
@@ -175,7 +204,7 @@ static void warn_device(const struct lt_run *r) {
 /* A new journal gets its first record; an old one must be of this experiment. */
 lt_status lt_run_begin(struct lt_run *r, bool force, struct lt_err *e) {
     struct lt_flat flat = {0};
-    struct change diff = {0};
+    struct change diff = {.eval = r->x->evaluator->ops->trains}; /* their accuracies belong to weights */
     lt_status s = lt_experiment_flatten(r->x, &flat, e);
     if ((s = lt_comm_agree(r->comm, s, e))) goto out;
     if (lt_store_count(r->store)) {

@@ -3,6 +3,7 @@
  * epoch), the two extreme networks measured on the device, and a few evaluations of the kind that the search makes,
  * from which follows what quantization and the final test cost, for they too run networks over images. Writes nothing.
  */
+#include "run/attain.h"
 #include "run/run.h"
 #include "run/stages.h"
 #include "lathe/cost.h"
@@ -142,11 +143,46 @@ static lt_status probe_search(struct lt_run *r, struct lt_estimate *out, struct 
     return LT_OK;
 }
 
+/* Nothing is trained or measured: the ranges, and how many evaluations there will be. */
+static lt_status estimate_search(struct lt_run *r, struct lt_estimate *out, struct lt_err *e) {
+    struct lt_attain t;
+    struct lt_searcher *searcher = NULL;
+    struct lt_search_env env = {.space = r->x->space, .goal = &out->goal, .seed = r->x->seed};
+    lt_status s = lt_run_attainable(r, &r->goal, &t, e);
+    out->goal = r->goal;
+    out->exact = t.exact;
+    for (int k = 0; k < LT_MAX_SCORES && !s; k++) {
+        out->smallest.have[k] = out->largest.have[k] = t.min[k] <= t.max[k];
+        out->smallest.v[k] = t.min[k];
+        out->largest.v[k] = t.max[k];
+    }
+    if (!s && !(s = lt_searcher_open(r->x->search, &env, &searcher, e))) {
+        out->evaluations = lt_searcher_budget(searcher) * lt_run_n_goals(r);
+        if (r->x->engine.baseline) out->evaluations *= 2 * (int)r->x->engine.repeats;
+    }
+    lt_searcher_close(searcher);
+    out->feasible = true;
+    for (int k = 0; k < lt_run_n_goals(r) && !s; k++) {
+        struct lt_goal goal;
+        char key[LT_GOAL_KEY_BYTES];
+        lt_run_goal(r, k, &goal, key);
+        if (k) s = lt_run_attainable(r, &goal, &t, e);
+        if (!s && lt_attain_check(&t, r->x->space, &goal, NULL, NULL)) out->feasible = false;
+    }
+    return s;
+}
+
 lt_status lt_run_estimate(const struct lt_experiment *x, struct lt_comm *comm, const struct lt_ui *ui,
                           struct lt_estimate *out, struct lt_err *e) {
     struct lt_run r = {.x = x, .comm = comm, .ui = ui};
-    struct lt_estimate est = {0};
-    lt_status s = lt_run_open_data(&r, e);
+    struct lt_estimate est = {.trains = x->evaluator->ops->trains};
+    lt_status s = LT_OK;
+    if (!est.trains) {
+        if (!(s = lt_run_find_largest(&r, e))) s = lt_comm_agree(comm, estimate_search(&r, &est, e), e);
+        if (!s) *out = est;
+        return s;
+    }
+    s = lt_run_open_data(&r, e);
     if (s) goto out;
     if ((s = probe_training(&r, &est, e))) goto out;
     if (comm->rank == 0) s = probe_device(&r, &est, e);

@@ -17,10 +17,12 @@
 #include "lathe/searcher.h"
 #include "lathe/space.h"
 #include "lathe/supernet.h"
+#include "run/evaluator.h"
 
 struct lt_predict_cfg {
     int64_t samples;
     double holdout;
+    char *model; /* of the predictor, trained before; NULL: none */
 };
 struct lt_verify_cfg {
     int64_t candidates, rounds;
@@ -29,7 +31,14 @@ struct lt_deploy_cfg {
     int format;
     bool verify;
 };
-extern const struct lt_opt lt_predict_opts[], lt_verify_opts[], lt_deploy_opts[];
+/* What the engine reads of the section `search`; the searcher reads the other keys. */
+enum { LT_BASELINE_NONE, LT_BASELINE_RANDOM };
+struct lt_search_cfg {
+    int64_t ahead; /* 0: the searcher's own window */
+    int baseline;
+    int64_t repeats;
+};
+extern const struct lt_opt lt_predict_opts[], lt_verify_opts[], lt_deploy_opts[], lt_search_opts[];
 
 /* One side of a constraint: a number in the score's unit, or a multiple of what the largest f32 network has. */
 struct lt_bound {
@@ -37,8 +46,16 @@ struct lt_bound {
     double value;
 };
 struct lt_limit {
-    enum lt_score score;
+    int score;
     struct lt_bound min, max;
+};
+
+/* A list in the place of one limit: one answer for each. */
+enum { LT_MAX_SWEEP = 16 };
+struct lt_sweep {
+    int n, limit; /* n 0: none; place in lt_experiment.limit */
+    bool is_max;
+    struct lt_bound value[LT_MAX_SWEEP];
 };
 
 struct lt_yaml_edit;
@@ -48,13 +65,18 @@ struct lt_experiment {
     struct lt_yaml_edit *doc; /* owns the tree behind the maps below */
     struct lt_space *space;
     char *space_path;
+    struct lt_score_names names;    /* scores beyond the built-in ones */
+    struct lt_evaluator *evaluator; /* ready to score, unless it trains: then the run's stages are its scores */
+    /* data, train, device, predictor, verify, quant, deploy: only with an evaluator that trains */
     struct lt_data_cfg data;
     struct lt_train_cfg train;
     const struct lt_yaml *device, *predictor, *search; /* maps with `name` and the plug-in's own keys */
+    struct lt_search_cfg engine;
     struct lt_predict_cfg predict;
     struct lt_goal goal; /* objectives; constraints are filled by lt_experiment_goal */
     int n_limits;
-    struct lt_limit limit[LT_N_SCORES];
+    struct lt_limit limit[LT_MAX_SCORES];
+    struct lt_sweep sweep;
     bool quantize; /* the section is there and int8 is among formats and precisions */
     struct lt_quant_cfg quant;
     struct lt_verify_cfg verify;
@@ -68,6 +90,8 @@ void lt_experiment_free(struct lt_experiment *x);
 /* Constraints in numbers. largest: scores of the largest f32 network, as far as known; an unknown one that a relative
  * limit needs is left open. */
 void lt_experiment_goal(const struct lt_experiment *x, const struct lt_scores *largest, struct lt_goal *out);
+/* The same with the k-th limit of the sweep in its place; the one above has the first. */
+void lt_experiment_goal_at(const struct lt_experiment *x, const struct lt_scores *largest, int k, struct lt_goal *out);
 /* "latency <= 0.8 ms, size <= 600 kB" */
 void lt_goal_text(const struct lt_goal *g, struct lt_buf *out);
 /* Every key of the resolved experiment as "section.key" with its value as text, in file order. */

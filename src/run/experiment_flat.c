@@ -5,17 +5,23 @@
 #include <math.h>
 #include <string.h>
 
-static double bound_value(const struct lt_bound *b, enum lt_score score, const struct lt_scores *largest, double open) {
+static double bound_value(const struct lt_bound *b, int score, const struct lt_scores *largest, double open) {
     if (!b->set) return open;
     if (!b->of_largest) return b->value;
     return largest && largest->have[score] ? b->value * largest->v[score] : open;
 }
 
 void lt_experiment_goal(const struct lt_experiment *x, const struct lt_scores *largest, struct lt_goal *out) {
+    lt_experiment_goal_at(x, largest, 0, out);
+}
+
+void lt_experiment_goal_at(const struct lt_experiment *x, const struct lt_scores *largest, int k, struct lt_goal *out) {
     *out = x->goal;
     out->n_constraints = 0;
     for (int i = 0; i < x->n_limits; i++) {
-        const struct lt_limit *l = &x->limit[i];
+        struct lt_limit swept = x->limit[i];
+        const struct lt_limit *l = &swept;
+        if (x->sweep.n && x->sweep.limit == i) *(x->sweep.is_max ? &swept.max : &swept.min) = x->sweep.value[k];
         out->constraint[out->n_constraints++] =
             (struct lt_constraint){.score = l->score,
                                    .min = bound_value(&l->min, l->score, largest, -INFINITY),
@@ -27,7 +33,7 @@ void lt_goal_text(const struct lt_goal *g, struct lt_buf *out) {
     bool any = false;
     for (int i = 0; i < g->n_constraints; i++) {
         const struct lt_constraint *c = &g->constraint[i];
-        const char *name = lt_score_name(c->score);
+        const char *name = lt_score_name(g->names, c->score);
         if (isfinite(c->min)) {
             lt_buf_printf(out, "%s%s >= %.6g", any ? ", " : "", name, c->min);
             any = true;
@@ -43,8 +49,10 @@ void lt_goal_text(const struct lt_goal *g, struct lt_buf *out) {
 bool lt_experiment_key_is_free(const char *key) {
     /* what changes how a run is computed but not what comes out; the contents behind the two paths are compared by
      * their hashes */
-    static const char *const keys[] = {
-        "supernet.threads", "supernet.checkpoint_s", "deploy.verify", "space.file", "space.name", "data.dir", NULL};
+    static const char *const keys[] = {"supernet.threads", "supernet.checkpoint_s",
+                                       "deploy.verify",    "space.file",
+                                       "space.name",       "data.dir",
+                                       "evaluator.dir",    NULL};
     for (int i = 0; keys[i]; i++)
         if (!strcmp(keys[i], key)) return true;
     return false;

@@ -80,6 +80,7 @@ lt_status lt_run_experiment(const struct lt_experiment *x, struct lt_comm *comm,
     struct lt_run r = {.x = x, .comm = comm, .ui = ui, .until = opt->until, .started_s = lt_now_s()};
     unsigned wanted = 1u << (N_STAGES - 1);
     const char *finished = NULL;
+    const bool trains = x->evaluator->ops->trains;
     char *dir = lt_run_dir(x, opt->dir);
     lt_status s = dir ? LT_OK : lt_fail(e, LT_ENOMEM, "run folder");
     if (opt->until) {
@@ -92,9 +93,15 @@ lt_status lt_run_experiment(const struct lt_experiment *x, struct lt_comm *comm,
                         near ? near : "");
     }
     wanted = with_needs(wanted);
+    if (!s && !trains) {
+        if (opt->until && strcmp(opt->until, "search") != 0)
+            s = lt_fail(e, LT_EINVAL, "stage '%s' is not part of a run with evaluator '%s': it ends with its search",
+                        opt->until, x->evaluator->ops->name);
+        wanted = SEARCH;
+    }
     if ((s = lt_comm_agree(comm, s, e))) goto out;
     lt_experiment_goal(x, NULL, &r.goal);
-    if ((s = lt_run_open_data(&r, e))) goto out;
+    if (trains && (s = lt_run_open_data(&r, e))) goto out;
     if ((s = lt_store_open(dir, comm, ui, &r.store, e))) goto out;
     if ((s = lt_run_begin(&r, opt->force, e))) goto out;
     for (int i = 0; i < N_STAGES && !s; i++) {

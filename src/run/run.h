@@ -30,10 +30,12 @@ lt_status lt_summary_text(const char *dir, struct lt_buf *out, struct lt_err *e)
 
 /* What a run will take, found without running it; collective, but only rank 0 measures. */
 struct lt_estimate {
+    bool trains;         /* false: evaluations, ranges, goal and feasible only */
     double images_per_s; /* of one sandwich step, counted once per image of the batch */
     double train_s, measure_s, search_s, verify_s, quantize_s, final_s, total_s;
     int evaluations;                    /* 0: the searcher does not say */
-    struct lt_scores smallest, largest; /* latency as measured now */
+    struct lt_scores smallest, largest; /* latency as measured now; without training the attainable range */
+    bool exact;                         /* that range is of all architectures */
     struct lt_goal goal;
     bool feasible; /* the smallest network is inside every upper limit, the largest above every lower one */
 };

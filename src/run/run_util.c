@@ -28,7 +28,19 @@ char *lt_run_arch_text(const struct lt_space *s, const struct lt_arch *a) {
     return lt_buf_take(&b);
 }
 
-static void set(struct lt_scores *s, enum lt_score k, double v) {
+int lt_run_n_goals(const struct lt_run *r) { return r->x->sweep.n ? r->x->sweep.n : 1; }
+
+void lt_run_goal(const struct lt_run *r, int k, struct lt_goal *out, char key[LT_GOAL_KEY_BYTES]) {
+    const struct lt_sweep *w = &r->x->sweep;
+    lt_experiment_goal_at(r->x, &r->largest, k, out);
+    *key = 0;
+    if (!w->n) return;
+    const struct lt_constraint *c = &out->constraint[w->limit];
+    snprintf(key, LT_GOAL_KEY_BYTES, "%s %s %.6g", lt_score_name(out->names, c->score),
+             w->is_max ? "<=" : ">=", w->is_max ? c->max : c->min);
+}
+
+static void set(struct lt_scores *s, int k, double v) {
     s->v[k] = v;
     s->have[k] = true;
 }
@@ -147,17 +159,17 @@ double lt_run_int8_gain_s(const struct lt_json *quantize) {
     return sum;
 }
 
-void lt_scores_write(struct lt_jw *w, const struct lt_scores *s) {
+void lt_scores_write(struct lt_jw *w, const struct lt_score_names *names, const struct lt_scores *s) {
     lt_jw_obj(w);
-    for (int i = 0; i < LT_N_SCORES; i++)
-        if (s->have[i]) lt_jw_knum(w, lt_score_name((enum lt_score)i), s->v[i]);
+    for (int i = 0; i < LT_MAX_SCORES; i++)
+        if (s->have[i]) lt_jw_knum(w, lt_score_name(names, i), s->v[i]);
     lt_jw_obj_end(w);
 }
 
-void lt_scores_read(const struct lt_json *obj, struct lt_scores *s) {
-    for (int i = 0; obj && i < LT_N_SCORES; i++) {
-        const struct lt_json *n = lt_json_get(obj, lt_score_name((enum lt_score)i));
-        if (n && n->kind == LT_JSON_NUM) set(s, (enum lt_score)i, n->num);
+void lt_scores_read(const struct lt_json *obj, const struct lt_score_names *names, struct lt_scores *s) {
+    for (int i = 0; obj && i < LT_MAX_SCORES; i++) {
+        const struct lt_json *n = lt_json_get(obj, lt_score_name(names, i));
+        if (n && n->kind == LT_JSON_NUM) set(s, i, n->num);
     }
 }
 
@@ -179,10 +191,17 @@ double lt_json_num_or(const struct lt_json *obj, const char *key, double dflt) {
 /* With one objective the other axis is latency: what a reader wants to trade it against. The remaining limits are met
  * by every point of a front anyway, and as axes of their own they would only fill it with points that are worse in
  * both. */
-void lt_front_goal(const struct lt_goal *g, struct lt_goal *out) {
+void lt_front_goal(const struct lt_run *r, const struct lt_goal *g, struct lt_goal *out) {
+    struct lt_objective other = {LT_SCORE_LATENCY_MS, false};
+    bool found = r->x->evaluator->ops->trains && g->objective[0].score != LT_SCORE_LATENCY_MS;
     *out = *g;
-    if (g->n_objectives == 1 && g->objective[0].score != LT_SCORE_LATENCY_MS)
-        out->objective[out->n_objectives++] = (struct lt_objective){LT_SCORE_LATENCY_MS, false};
+    if (g->n_objectives > 1) return;
+    for (int i = 0; i < g->n_constraints && !found && !r->x->evaluator->ops->trains; i++) {
+        const struct lt_constraint *c = &g->constraint[i];
+        found = c->score != g->objective[0].score;
+        other = (struct lt_objective){c->score, !isfinite(c->max)};
+    }
+    if (found) out->objective[out->n_objectives++] = other;
 }
 
 lt_status lt_run_candidates(const struct lt_run *r, struct lt_candidate **out, int *n, struct lt_err *e) {
@@ -199,9 +218,10 @@ lt_status lt_run_candidates(const struct lt_run *r, struct lt_candidate **out, i
             lt_free(c);
             return s;
         }
-        lt_scores_read(lt_json_get(rec, "scores"), &c[count].scores);
+        lt_scores_read(lt_json_get(rec, "scores"), r->goal.names, &c[count].scores);
         if (!lt_json_str(rec, "status", &status, NULL) && strcmp(status, lt_status_name(LT_OK)))
             c[count].scores.status = LT_EFAIL;
+        c[count].why = lt_json_text(rec, "why");
         count++;
     }
     *out = c;

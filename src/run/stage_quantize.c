@@ -220,8 +220,9 @@ static lt_status quantize(struct lt_run *r, struct lt_quant_job *job, const char
         bool faster = m.median_s < f32.median_s, inside = lt_goal_violation(&r->goal, &sc, &worst) == 0;
         kept = faster && inside;
         if (!inside) {
-            enum lt_score k = r->goal.constraint[worst].score;
-            snprintf(outside, sizeof(outside), ": outside the limits with %s %.4g", lt_score_name(k), sc.v[k]);
+            int k = r->goal.constraint[worst].score;
+            snprintf(outside, sizeof(outside), ": outside the limits with %s %.4g", lt_score_name(r->goal.names, k),
+                     sc.v[k]);
         }
         snprintf(why, sizeof(why), "measured %.4g ms with %d int8 layers, %.4g ms in f32%s", 1e3 * m.median_s, n_int8,
                  1e3 * f32.median_s, !faster ? ": not faster" : outside);

@@ -2,6 +2,8 @@
 #include "run/store.h"
 #include "lathe/file.h"
 #include "lathe/mem.h"
+#include "lathe/stats.h"
+#include "run/syncer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,8 +30,12 @@ struct lt_store {
     int fd; /* rank 0 only, else -1 */
     int n, cap;
     struct record *rec;
-    int n_slots, *slot;  /* open addressing: record index + 1, 0 = free */
-    struct lt_buf queue; /* sealed lines that are not committed */
+    int n_slots, *slot;     /* open addressing: record index + 1, 0 = free */
+    struct lt_buf queue;    /* sealed lines that are not written */
+    struct lt_buf unshared; /* written by rank 0, and not known to the others yet */
+    bool unsynced, solo;
+    struct lt_syncer *syncer;
+    double synced_s; /* when fsync was called last */
 };
 
 static uint64_t record_hash(const char *type, const char *key) {
@@ -245,6 +251,8 @@ void lt_store_close(struct lt_store *st) {
     if (!st) return;
     forget(st);
     lt_buf_release(&st->queue);
+    lt_buf_release(&st->unshared);
+    lt_syncer_free(st->syncer);
     if (st->fd >= 0) close(st->fd);
     lt_lock_release(st->lock);
     lt_free(st->path);
@@ -292,8 +300,8 @@ lt_status lt_store_add(struct lt_store *st, struct lt_buf *b, struct lt_err *e) 
     return s;
 }
 
-/* Rank 0: each queued line with one write, then one fsync. A line that could not be written whole is taken back. */
-static lt_status append(struct lt_store *st, struct lt_err *e) {
+/* Rank 0: each queued line with one write. A line that could not be written whole is taken back. */
+static lt_status write_queue(struct lt_store *st, struct lt_err *e) {
     const char *p = st->queue.data, *end = p + st->queue.len;
     while (p < end) {
         const char *nl = memchr(p, '\n', (size_t)(end - p));
@@ -312,10 +320,42 @@ static lt_status append(struct lt_store *st, struct lt_err *e) {
             }
             done += (size_t)k;
         }
+        st->unsynced = true;
         p += n;
     }
-    if (fsync(st->fd)) return lt_fail(e, LT_EIO, "%s: fsync: %s", st->path, strerror(errno));
     return LT_OK;
+}
+
+static lt_status sync_file(struct lt_store *st, struct lt_err *e) {
+    lt_status s = lt_syncer_wait(st->syncer, st->path, e);
+    if (s || !st->unsynced) return s;
+    if (fsync(st->fd)) return lt_fail(e, LT_EIO, "%s: fsync: %s", st->path, strerror(errno));
+    st->unsynced = false;
+    st->synced_s = lt_now_s();
+    return LT_OK;
+}
+
+lt_status lt_store_append(struct lt_store *st, struct lt_err *e) {
+    lt_status s;
+    LT_CHECK(st->comm->rank == 0);
+    if ((s = write_queue(st, e)) || (s = index_all(st, st->queue.data, st->queue.len, e))) return s;
+    if (st->comm->size > 1 && !st->solo) lt_buf_add(&st->unshared, st->queue.data, st->queue.len);
+    lt_buf_clear(&st->queue);
+    return lt_buf_ok(&st->unshared, e);
+}
+
+void lt_store_solo(struct lt_store *st) { st->solo = true; }
+
+lt_status lt_store_sync(struct lt_store *st, double age_s, struct lt_err *e) {
+    bool begun;
+    if (age_s <= 0) return sync_file(st, e);
+    if (!st->unsynced || lt_now_s() - st->synced_s < age_s) return LT_OK;
+    lt_status s = lt_syncer_request(&st->syncer, st->fd, st->path, &begun, e);
+    if (!s && begun) {
+        st->unsynced = false; /* what is written from now on is again */
+        st->synced_s = lt_now_s();
+    }
+    return s;
 }
 
 lt_status lt_store_commit(struct lt_store *st, lt_status mine, struct lt_err *e) {
@@ -323,19 +363,25 @@ lt_status lt_store_commit(struct lt_store *st, lt_status mine, struct lt_err *e)
     lt_status s = lt_comm_agree(c, mine, e);
     if (c->rank) lt_buf_clear(&st->queue);
     if (!s) {
-        if (c->rank == 0 && st->queue.len) s = append(st, e);
+        if (c->rank == 0) {
+            s = st->queue.len ? lt_store_append(st, e) : LT_OK;
+            if (!s) s = sync_file(st, e);
+        }
         s = lt_comm_agree(c, s, e);
     }
-    if (!s) s = share(c, &st->queue, e);
-    if (!s) s = lt_comm_agree(c, index_all(st, st->queue.data, st->queue.len, e), e);
+    if (!s && !st->solo) s = share(c, &st->unshared, e);
+    if (!s && !st->solo)
+        s = lt_comm_agree(c, c->rank ? index_all(st, st->unshared.data, st->unshared.len, e) : LT_OK, e);
     lt_buf_clear(&st->queue);
+    lt_buf_clear(&st->unshared);
     return s;
 }
 
 /* The journal comes last, and is replaced whole: until then it says whose run this is, and the same command does this
  * again. */
 static lt_status move_aside(struct lt_store *st, bool keep_weights, struct lt_err *e) {
-    static const char *const what[] = {"weights", "deploy", "summary.json", "report.html", "experiment.yaml"};
+    static const char *const what[] = {"weights",     "deploy",          "summary.json",
+                                       "report.html", "experiment.yaml", "late.jsonl"};
     const size_t n_what = sizeof(what) / sizeof(what[0]);
     struct lt_buf text = LT_BUF_INIT;
     char *to = NULL, *copy = NULL;
@@ -362,6 +408,7 @@ static lt_status move_aside(struct lt_store *st, bool keep_weights, struct lt_er
     lt_buf_release(&text);
     lt_free(copy);
     lt_free(to);
+    if (!s) s = lt_syncer_wait(st->syncer, st->path, e);
     if (s) return s;
     close(st->fd);
     st->fd = open(st->path, O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -373,6 +420,7 @@ lt_status lt_store_restart(struct lt_store *st, bool keep_weights, struct lt_err
     if (st->comm->rank == 0) s = move_aside(st, keep_weights, e);
     s = lt_comm_agree(st->comm, s, e);
     if (!s) forget(st);
+    lt_buf_clear(&st->unshared);
     if (!s) s = share(st->comm, &st->queue, e);
     if (!s) s = lt_comm_agree(st->comm, index_all(st, st->queue.data, st->queue.len, e), e);
     lt_buf_clear(&st->queue);

@@ -35,7 +35,15 @@ void lt_record_begin(struct lt_jw *w, struct lt_buf *b, const char *type, const 
 void lt_record_end(struct lt_jw *w);
 /* Queues the record in b, which is cleared. Not collective; what other ranks than 0 queue is ignored. */
 lt_status lt_store_add(struct lt_store *st, struct lt_buf *b, struct lt_err *e);
-/* Collective. mine != LT_OK on any rank: nothing is written and all return the agreed status. */
+/* Rank 0 alone: writes what is queued, one write a record; found by lt_store_find on rank 0 from then on, on the others
+ * after the next commit. Not synced yet: a killed process loses nothing, a machine without power what is younger than
+ * the last lt_store_sync, which begins to sync, in a thread of its own, when the last time is at least age_s ago (0:
+ * now, and waits for it). */
+lt_status lt_store_append(struct lt_store *st, struct lt_err *e);
+lt_status lt_store_sync(struct lt_store *st, double age_s, struct lt_err *e);
+/* On all ranks: records that are added from now on are known on rank 0 alone, for nobody else needs them. */
+void lt_store_solo(struct lt_store *st);
+/* Collective. mine != LT_OK on any rank: nothing more is written and all return the agreed status. */
 lt_status lt_store_commit(struct lt_store *st, lt_status mine, struct lt_err *e);
 /* Collective. Moves the journal and what was made from it to old-N/ (weights too unless kept); what rank 0 has queued
  * is the new journal. */

@@ -57,9 +57,26 @@ static void put_measured(struct lt_jw *w, const struct lt_run *r) {
     lt_jw_arr_end(w);
 }
 
+/* Of a sweep, any of its goals. */
+static bool meets_any(const struct lt_run *r, const struct lt_scores *s) {
+    struct lt_goal goal;
+    char key[LT_GOAL_KEY_BYTES];
+    if (!r->x->sweep.n) return lt_goal_violation(&r->goal, s, NULL) <= 0;
+    for (int k = 0; k < lt_run_n_goals(r); k++) {
+        lt_run_goal(r, k, &goal, key);
+        if (lt_goal_violation(&goal, s, NULL) <= 0) return true;
+    }
+    return false;
+}
+
 static void put_candidates(struct lt_jw *w, const struct lt_run *r, const struct lt_candidate *c, int n,
                            const char *chosen) {
     const struct lt_json *front = lt_json_list(lt_store_find(r->store, "search", NULL), "front");
+    bool known[LT_MAX_SCORES] = {false};
+    for (int k = 0; k < LT_MAX_SCORES; k++) { /* a run that trains has all built-in ones, absent or not */
+        known[k] = r->x->evaluator->ops->trains;
+        for (int i = 0; i < n && !known[k]; i++) known[k] = c[i].scores.have[k];
+    }
     lt_jw_key(w, "candidates");
     lt_jw_arr(w);
     for (int i = 0; i < n; i++) {
@@ -68,9 +85,10 @@ static void put_candidates(struct lt_jw *w, const struct lt_run *r, const struct
             on_front = front->child[k]->str && !strcmp(front->child[k]->str, c[i].text);
         lt_jw_obj(w);
         lt_jw_kstr(w, "arch", c[i].text);
-        for (int k = 0; k < LT_N_SCORES; k++)
-            lt_jw_knum(w, lt_score_name((enum lt_score)k), c[i].scores.have[k] ? c[i].scores.v[k] : NAN);
-        lt_jw_kbool(w, "feasible", lt_goal_violation(&r->goal, &c[i].scores, NULL) <= 0);
+        for (int k = 0; k < LT_N_SCORES + r->x->names.n; k++)
+            if (known[k]) lt_jw_knum(w, lt_score_name(r->goal.names, k), c[i].scores.have[k] ? c[i].scores.v[k] : NAN);
+        if (c[i].scores.status) lt_jw_kstr(w, "failed", c[i].why ? c[i].why : "");
+        lt_jw_kbool(w, "feasible", !c[i].scores.status && meets_any(r, &c[i].scores));
         lt_jw_kbool(w, "front", on_front);
         lt_jw_kbool(w, "chosen", chosen && !strcmp(chosen, c[i].text));
         lt_jw_obj_end(w);
@@ -163,6 +181,12 @@ static void put_texts(struct lt_jw *w, const struct lt_run *r) {
                          *meta = t ? lt_json_get(t, "meta") : NULL;
     struct lt_buf b = LT_BUF_INIT;
     lt_goal_text(&r->goal, &b);
+    for (int k = 1; k < lt_run_n_goals(r); k++) {
+        struct lt_goal goal;
+        char key[LT_GOAL_KEY_BYTES];
+        lt_run_goal(r, k, &goal, key);
+        lt_buf_printf(&b, "; then %s", key);
+    }
     lt_jw_kstr(w, "constraints_text", b.data);
     lt_jw_knum(w, "latency_limit_ms", lt_goal_max(&r->goal, LT_SCORE_LATENCY_MS));
     lt_buf_clear(&b);
@@ -231,17 +255,20 @@ lt_status lt_summary_write(const struct lt_run *r, const char *stage, struct lt_
     lt_jw_kint(&w, "schema", 1);
     lt_jw_kstr(&w, "name", r->x->name);
     lt_jw_kstr(&w, "space", lt_space_name(r->x->space));
-    lt_jw_kstr(&w, "device",
-               dev ? lt_json_text(lt_json_get(dev, "device"), "name") : lt_yaml_get(r->x->device, "name")->text);
+    const char *device = r->x->device ? lt_yaml_get(r->x->device, "name")->text : NULL;
+    lt_jw_kstr(&w, "evaluator", r->x->evaluator->ops->name);
+    lt_jw_kstr(&w, "device", dev ? lt_json_text(lt_json_get(dev, "device"), "name") : device);
     lt_jw_kint(&w, "seed", (int64_t)r->x->seed);
     lt_jw_kint(&w, "ranks", (int64_t)lt_json_num_or(begin ? lt_json_get(begin, "meta") : NULL, "ranks", r->comm->size));
     lt_jw_kstr(&w, "stage", stage);
     put_texts(&w, r);
     put_train(&w, lt_store_find(r->store, "train", NULL));
     put_measured(&w, r);
+    if (!chosen) chosen = lt_json_text(lt_store_find(r->store, "search", NULL), "best");
     put_candidates(&w, r, c, n, chosen);
+    lt_summary_search(&w, r, c, n);
     put_verified(&w, r, chosen);
-    put_layers(&w, chosen ? lt_store_find(r->store, "quantize", chosen) : NULL);
+    put_layers(&w, chosen_rec ? lt_store_find(r->store, "quantize", chosen) : NULL);
     put_final(&w, r);
     put_provenance(&w, r);
     lt_jw_obj_end(&w);

@@ -50,6 +50,78 @@ static lt_status put_front(struct lt_buf *b, const struct lt_json *root, struct 
     return LT_OK;
 }
 
+/* Score and unit of an axis; accuracies in percent. */
+static void put_score(struct lt_buf *b, const struct lt_json *axis, const struct lt_json *scores) {
+    const char *name = lt_json_text(axis, "score"), *unit = lt_json_text(axis, "unit");
+    if (!name) return;
+    bool share = unit && !strcmp(unit, "fraction");
+    double v = lt_json_num_or(scores, name, NAN);
+    if (isnan(v))
+        lt_buf_printf(b, "  %10s", "-");
+    else
+        lt_buf_printf(b, "  %10.5g", share ? 100 * v : v);
+    if (unit && *unit) lt_buf_printf(b, " %s", share ? "%" : unit);
+}
+
+struct row {
+    double x;
+    const struct lt_json *c;
+};
+
+static int by_axis(const void *pa, const void *pb) {
+    const struct row *a = pa, *b = pb;
+    return (a->x > b->x) - (a->x < b->x);
+}
+
+/* The front of a run that trains nothing: its own scores as columns. */
+static lt_status put_found(struct lt_buf *b, const struct lt_json *root, struct lt_err *e) {
+    const struct lt_json *all = lt_json_list(root, "candidates"), *axes = lt_json_get(root, "axes"),
+                         *y = axes ? lt_json_get(axes, "y") : NULL, *x = axes ? lt_json_get(axes, "x") : NULL;
+    const char *along = lt_json_text(x, "score"), *up = lt_json_text(y, "score");
+    struct row *front;
+    int n = 0, failed = (int)lt_json_num_or(root, "failed", 0);
+    if (!all || !all->n || !up) return LT_OK;
+    if (!(front = lt_calloc((size_t)all->n, sizeof(*front)))) return lt_fail(e, LT_ENOMEM, "table");
+    for (int i = 0; i < all->n; i++) {
+        const struct lt_json *on = lt_json_get(all->child[i], "front");
+        if (!on || !on->b) continue;
+        front[n].c = all->child[i];
+        front[n++].x = lt_json_num_or(all->child[i], along ? along : up, NAN);
+    }
+    qsort(front, (size_t)n, sizeof(*front), by_axis);
+    lt_buf_printf(b, "Pareto front, %d of %d evaluated architectures (%s%s%s; * best)\n", n, all->n, up,
+                  along ? ", " : "", along ? along : "");
+    int shown = n < FRONT_ROWS ? n : FRONT_ROWS;
+    for (int k = 0; k < shown; k++) {
+        const struct lt_json *c = front[shown > 1 ? (int)((int64_t)k * (n - 1) / (shown - 1)) : 0].c,
+                             *chosen = lt_json_get(c, "chosen");
+        lt_buf_printf(b, "  %s", chosen && chosen->b ? "*" : " ");
+        put_score(b, y, c);
+        put_score(b, x, c);
+        lt_buf_printf(b, "  %s\n", lt_json_text(c, "arch"));
+    }
+    if (failed) lt_buf_printf(b, "  %d evaluation%s failed; the journal says why\n", failed, failed == 1 ? "" : "s");
+    lt_free(front);
+    return LT_OK;
+}
+
+static void put_answers(struct lt_buf *b, const struct lt_json *root) {
+    const struct lt_json *list = lt_json_list(root, "answers"), *axes = lt_json_get(root, "axes"),
+                         *bases = lt_json_list(root, "baselines");
+    if (list && list->n) lt_buf_puts(b, "One answer a limit\n");
+    for (int i = 0; list && i < list->n; i++) {
+        const struct lt_json *a = list->child[i], *scores = lt_json_get(a, "scores");
+        lt_buf_printf(b, "  %-24s", lt_json_text(a, "goal"));
+        put_score(b, axes ? lt_json_get(axes, "y") : NULL, scores);
+        put_score(b, axes ? lt_json_get(axes, "x") : NULL, scores);
+        lt_buf_printf(b, "  %s\n", lt_json_text(a, "arch") ? lt_json_text(a, "arch") : "none found");
+    }
+    for (int i = 0; bases && i < bases->n; i++) {
+        const char *goal = lt_json_text(bases->child[i], "goal"), *text = lt_json_text(bases->child[i], "text");
+        lt_buf_printf(b, "%s%s%s\n", goal && *goal ? goal : "", goal && *goal ? ": " : "", text ? text : "");
+    }
+}
+
 static void put_final(struct lt_buf *b, const struct lt_json *root) {
     const struct lt_json *rows = lt_json_list(root, "final"), *big = NULL, *dep = NULL;
     if (!rows || !rows->n) return;
@@ -87,7 +159,10 @@ lt_status lt_summary_text(const char *dir, struct lt_buf *out, struct lt_err *e)
     static const char *const heads[] = {"limits:    ", "", "training:  "};
     for (int i = 0; i < 3; i++)
         if (lt_json_text(root, lines[i])) lt_buf_printf(out, "%s%s\n", heads[i], lt_json_text(root, lines[i]));
-    if ((s = put_front(out, root, e))) goto out;
+    const char *evaluator = lt_json_text(root, "evaluator");
+    bool trains = !evaluator || !strcmp(evaluator, "supernet");
+    if ((s = trains ? put_front(out, root, e) : put_found(out, root, e))) goto out;
+    put_answers(out, root);
     put_final(out, root);
     if (lt_json_text(root, "layers_text")) lt_buf_printf(out, "  %s\n", lt_json_text(root, "layers_text"));
     s = lt_buf_ok(out, e);

@@ -30,6 +30,61 @@ static lt_status fail_on_last(void *arg, int64_t i, void *out, struct lt_err *e)
     return i == ITEMS - 1 ? lt_fail(e, LT_INFEASIBLE, "as asked") : LT_OK;
 }
 
+/* Items made as results come, one of them slow: the sum is the same, and who waits sleeps. */
+struct farming {
+    int made, got;
+    int64_t sum;
+};
+
+static lt_status farm_next(void *arg, void *item, bool *have, struct lt_err *e) {
+    struct farming *f = arg;
+    (void)e;
+    if (f->made == ITEMS || f->made > f->got + 20) return LT_OK;
+    *(int *)item = f->made++;
+    *have = true;
+    return LT_OK;
+}
+
+static lt_status farm_work(void *arg, const void *item, void *result, struct lt_err *e) {
+    int k = *(const int *)item;
+    (void)arg;
+    (void)e;
+    if (k == 5) nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    *(int *)result = k * k;
+    return LT_OK;
+}
+
+static lt_status farm_done(void *arg, const void *item, const void *result, int rank, struct lt_err *e) {
+    struct farming *f = arg;
+    (void)item;
+    (void)rank;
+    (void)e;
+    f->got++;
+    f->sum += *(const int *)result;
+    return LT_OK;
+}
+
+static lt_status farm(struct lt_comm *c, struct lt_err *e) {
+    struct farming f = {0};
+    struct lt_farm job = {.arg = &f,
+                          .item_bytes = sizeof(int),
+                          .result_bytes = sizeof(int),
+                          .next = farm_next,
+                          .work = farm_work,
+                          .done = farm_done};
+    struct timespec a, b;
+    bool stopped;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+    lt_status s = lt_comm_farm(c, &job, &stopped, e);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+    if (s) return s;
+    double used = (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
+    if (used > 0.15)
+        s = lt_fail(e, LT_EFAIL, "rank %d used %.2f s of processor time in a farm of waiting", c->rank, used);
+    if (c->rank == 0) printf("farm %d results, sum %lld\n", f.got, (long long)f.sum);
+    return lt_comm_agree(c, s, e);
+}
+
 static lt_status run(struct lt_comm *c, struct lt_err *e) {
     double v[ITEMS] = {0};
     int64_t computed = 0;
@@ -51,6 +106,7 @@ static lt_status run(struct lt_comm *c, struct lt_err *e) {
     if (lt_comm_map(c, ITEMS, v + 0, 0, fail_on_last, NULL, e) != LT_INFEASIBLE || !strstr(e->msg, "as asked"))
         s = lt_fail(e, LT_EFAIL, "a failing item was lost");
     if ((s = lt_comm_agree(c, s, e))) goto out;
+    if ((s = farm(c, e))) goto out;
     uint32_t sums[3] = {lt_crc32(0, v, sizeof(v)), lt_crc32(0, sum, LENGTH * sizeof(float)), lt_crc32(0, big, 3 << 20)},
              all[3];
     memcpy(all, sums, sizeof(all));

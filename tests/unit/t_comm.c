@@ -21,6 +21,8 @@ struct result {
     bool any;
     int wrong;        /* checks that failed inside a rank */
     int64_t computed; /* items this rank computed */
+    int farmed;       /* rank 0: results of the farm */
+    double farm_sum;
 };
 struct shared {
     struct result r[MAX_RANKS];
@@ -47,6 +49,67 @@ static void fill_shard(int shard, float *v) {
     for (int i = 0; i < LENGTH; i++) v[i] = (float)lt_rng_normal(&rng);
 }
 
+/* A farm whose items follow from results: 1, then each result twice as large, up to 2^7, four chains at a time. */
+enum { CHAINS = 4, DOUBLINGS = 7 };
+struct farming {
+    struct result *r;
+    double ready[CHAINS];
+    int n_ready;
+    bool started;
+};
+
+static lt_status farm_next(void *arg, void *item, bool *have, struct lt_err *e) {
+    struct farming *f = arg;
+    (void)e;
+    if (!f->started)
+        for (f->started = true; f->n_ready < CHAINS; f->n_ready++) f->ready[f->n_ready] = 1;
+    if (!f->n_ready) return LT_OK;
+    memcpy(item, &f->ready[--f->n_ready], sizeof(double));
+    *have = true;
+    return LT_OK;
+}
+
+static lt_status farm_work(void *arg, const void *item, void *result, struct lt_err *e) {
+    double v;
+    (void)arg;
+    (void)e;
+    memcpy(&v, item, sizeof(v));
+    v *= 2;
+    memcpy(result, &v, sizeof(v));
+    return LT_OK;
+}
+
+static lt_status farm_done(void *arg, const void *item, const void *result, int rank, struct lt_err *e) {
+    struct farming *f = arg;
+    double in, v;
+    (void)e;
+    memcpy(&in, item, sizeof(in));
+    memcpy(&v, result, sizeof(v));
+    f->r->wrong += v != 2 * in || rank < 0;
+    f->r->farmed++;
+    f->r->farm_sum += v;
+    if (v < 1 << DOUBLINGS) f->ready[f->n_ready++] = v;
+    return LT_OK;
+}
+
+static lt_status farm_all(struct lt_comm *c, struct result *r, bool local, struct lt_err *e) {
+    struct farming f = {.r = r};
+    struct lt_farm farm = {.arg = &f,
+                           .item_bytes = sizeof(double),
+                           .result_bytes = sizeof(double),
+                           .local = local,
+                           .next = farm_next,
+                           .work = farm_work,
+                           .done = farm_done};
+    bool stopped = true;
+    lt_status s;
+    r->farmed = 0;
+    r->farm_sum = 0;
+    if ((s = lt_comm_farm(c, &farm, &stopped, e))) return s;
+    r->wrong += stopped || (c->rank == 0 && (r->farmed != CHAINS * DOUBLINGS || r->farm_sum != CHAINS * 254));
+    return LT_OK;
+}
+
 /* Every verb once or twice, with the checks that hold on any rank. */
 static lt_status body(struct lt_comm *c, void *arg, struct lt_err *e) {
     struct shared *sh = arg;
@@ -67,6 +130,7 @@ static lt_status body(struct lt_comm *c, void *arg, struct lt_err *e) {
     if ((s = lt_comm_or(c, c->rank == c->size / 2, &r->any, e))) goto out;
     if ((s = lt_comm_map(c, ITEMS, r->item, sizeof(r->item[0]), square, &ia, e))) goto out;
     if ((s = lt_comm_map(c, 0, r->item, sizeof(r->item[0]), square, &ia, e))) goto out;
+    if ((s = farm_all(c, r, false, e)) || (s = farm_all(c, r, true, e))) goto out;
     lt_comm_shards(c, SHARDS, &first, &count);
     for (int i = 0; i < count; i++) fill_shard(first + i, parts + (int64_t)i * LENGTH);
     if ((s = lt_comm_sum_tree(c, SHARDS, parts, LENGTH, r->sum, e))) goto out;

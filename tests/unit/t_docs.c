@@ -77,6 +77,9 @@ int main(void) {
     check(page.data, "", "data", lt_data_opts);
     check(page.data, "", "supernet", lt_train_opts);
     check(page.data, "", "predictor", lt_predict_opts);
+    check(page.data, "", "search", lt_search_opts);
+    for (int i = 0; i < lt_evaluator_count(); i++)
+        check(page.data, "evaluator", lt_evaluator_at(i)->name, lt_evaluator_at(i)->opts);
     check(page.data, "", "verify", lt_verify_opts);
     check(page.data, "", "quantize", lt_quant_opts);
     check(page.data, "", "deploy", lt_deploy_opts);
@@ -89,8 +92,8 @@ int main(void) {
     char *scores = section_of(page.data, "\n## `objectives`\n");
     for (int i = 0; i < LT_N_SCORES; i++) {
         char row[64];
-        snprintf(row, sizeof(row), "\n| `%s` |", lt_score_name((enum lt_score)i));
-        lt_ok(scores && strstr(scores, row), "score %s", lt_score_name((enum lt_score)i));
+        snprintf(row, sizeof(row), "\n| `%s` |", lt_score_name(NULL, i));
+        lt_ok(scores && strstr(scores, row), "score %s", lt_score_name(NULL, i));
     }
     lt_free(scores);
     lt_buf_release(&page);

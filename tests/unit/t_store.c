@@ -58,6 +58,27 @@ static lt_status open_text(struct lt_comm *c, const char *text, size_t n, struct
     return s;
 }
 
+/* What rank 0 appends alone is found there at once, in the file, and everywhere after the next commit; unless solo. */
+static lt_status alone(struct lt_comm *c, void *arg, struct lt_err *e) {
+    struct lt_store *st = NULL;
+    lt_status s = lt_store_open(arg, c, NULL, &st, e);
+    if (s) goto out;
+    if (c->rank == 0 && !(s = put(st, 300, e)) && !(s = lt_store_append(st, e)) && !(s = lt_store_sync(st, 0, e)) &&
+        !has(st, 300))
+        s = lt_fail(e, LT_EFAIL, "rank 0 does not find what it appended");
+    if (!s && c->rank && has(st, 300)) s = lt_fail(e, LT_EFAIL, "known before the commit");
+    if ((s = lt_store_commit(st, s, e))) goto out;
+    if (!has(st, 300)) s = lt_fail(e, LT_EFAIL, "rank %d does not know it after the commit", c->rank);
+    lt_store_solo(st);
+    if (!s && c->rank == 0) s = put(st, 301, e);
+    if ((s = lt_store_commit(st, s, e))) goto out;
+    if (has(st, 301) != (c->rank == 0)) s = lt_fail(e, LT_EFAIL, "rank %d: a record for rank 0 alone", c->rank);
+    s = lt_comm_agree(c, s, e);
+out:
+    lt_store_close(st);
+    return s;
+}
+
 static lt_status on_ranks(struct lt_comm *c, void *arg, struct lt_err *e) {
     struct lt_store *st = NULL;
     lt_status s = lt_store_open(arg, c, NULL, &st, e);
@@ -150,7 +171,9 @@ int main(void) {
               LT_OK,
           "all ranks see all records: %s", e.msg);
 
-    lt_ok(lt_store_open(dir, c, NULL, &st, &e) == LT_OK && lt_store_count(st) == 11 &&
+    lt_ok(lt_comm_fake_run(&(struct lt_fake_opt){.n = 3, .seed = 1, .jitter_us = 200}, alone, dir, each, &e) == LT_OK,
+          "records that rank 0 appends alone: %s", e.msg);
+    lt_ok(lt_store_open(dir, c, NULL, &st, &e) == LT_OK && lt_store_count(st) == 13 &&
               lt_store_restart(st, false, &e) == LT_OK && lt_store_count(st) == 0,
           "restart starts empty");
     char *old = lt_path_join(dir, "old-1/evaluations.jsonl");
