@@ -1,13 +1,11 @@
 /* Additive scores; contract in additive.h. */
-#include <gsl/gsl_blas.h>
-#include <gsl/gsl_errno.h>
-#include <gsl/gsl_linalg.h>
 #include <math.h>
 #include <string.h>
 #include "lathe/knapsack.h"
 #include "lathe/mem.h"
 #include "lathe/stats.h"
 #include "search/additive.h"
+#include "search/dense.h"
 
 lt_status lt_additive_init(struct lt_additive *m, int d, struct lt_err *e) {
     *m = (struct lt_additive){.d = d};
@@ -31,34 +29,39 @@ double lt_additive_value(const struct lt_additive *m, const double *x) {
     return v;
 }
 
+/* Upper triangle of X'X + ridge I. Features are mostly 0. */
+static void normal_matrix(const double *x, int n, int d, double ridge, double *a) {
+    memset(a, 0, (size_t)d * (size_t)d * sizeof(*a));
+    for (int i = 0; i < n; i++) {
+        const double *row = x + (size_t)i * (size_t)d;
+
+        for (int j = 0; j < d; j++) {
+            for (int k = j; k < d && row[j] != 0; k++) a[(size_t)j * (size_t)d + (size_t)k] += row[j] * row[k];
+        }
+    }
+    for (int j = 0; j < d; j++) a[(size_t)j * (size_t)d + (size_t)j] += ridge;
+}
+
 /* (X'X + ridge I) w = X'(y - mean); the mean is the base. */
 lt_status lt_additive_fit(struct lt_additive *m, const double *x, const double *y, int n, double ridge,
                           struct lt_err *e) {
     size_t d = (size_t)m->d;
-    gsl_matrix_view a = gsl_matrix_view_array(m->chol, d, d);
-    gsl_vector_view w = gsl_vector_view_array(m->weight, d);
-    gsl_error_handler_t *was;
     double sum = 0;
-    int failed = 0;
 
-    (void)e;
     if (d == 0) return LT_OK;
+    for (;; ridge *= 10) {
+        normal_matrix(x, n, m->d, ridge, m->chol);
+        if (lt_dense_cholesky(m->chol, m->d)) break;
+        if (!(ridge > 0 && ridge < 1e6))
+            return lt_fail(e, LT_EFAIL, "search: %d results with %d features have no additive model", n, m->d);
+    }
     m->base = lt_mean(y, n);
     memset(m->weight, 0, d * sizeof(*m->weight));
     for (int i = 0; i < n; i++) {
         for (size_t j = 0; j < d; j++) m->weight[j] += x[(size_t)i * d + j] * (y[i] - m->base);
     }
-    was = gsl_set_error_handler_off(); /* it would abort */
-    do {
-        gsl_matrix_const_view xs = gsl_matrix_const_view_array(x, (size_t)n, d);
-
-        gsl_blas_dsyrk(CblasLower, CblasTrans, 1, &xs.matrix, 0, &a.matrix);
-        for (size_t j = 0; j < d; j++) m->chol[j * d + j] += ridge;
-        failed = gsl_linalg_cholesky_decomp1(&a.matrix);
-        ridge *= 10;
-    } while (failed && ridge < 1e6);
-    if (!failed) gsl_linalg_cholesky_svx(&a.matrix, &w.vector);
-    gsl_set_error_handler(was);
+    lt_dense_solve(m->chol, m->d, m->weight, 1);
+    lt_dense_back(m->chol, m->d, m->weight);
     for (int i = 0; i < n; i++) {
         double r = y[i] - lt_additive_value(m, x + (size_t)i * d);
 
@@ -69,13 +72,9 @@ lt_status lt_additive_fit(struct lt_additive *m, const double *x, const double *
 }
 
 void lt_additive_draw(const struct lt_additive *m, struct lt_rng *r, double scale, double *out) {
-    size_t d = (size_t)m->d;
-    gsl_matrix_const_view a = gsl_matrix_const_view_array(m->chol, d ? d : 1, d ? d : 1);
-    gsl_vector_view u = gsl_vector_view_array(out, d ? d : 1);
-
-    for (size_t i = 0; i < d; i++) out[i] = lt_rng_normal(r);
-    if (d) gsl_blas_dtrsv(CblasLower, CblasTrans, CblasNonUnit, &a.matrix, &u.vector); /* covariance (L L')^-1 */
-    for (size_t i = 0; i < d; i++) out[i] = m->weight[i] + scale * m->residual * out[i];
+    for (int i = 0; i < m->d; i++) out[i] = lt_rng_normal(r);
+    lt_dense_back(m->chol, m->d, out); /* covariance (U'U)^-1 */
+    for (int i = 0; i < m->d; i++) out[i] = m->weight[i] + scale * m->residual * out[i];
 }
 
 /* ---- layers ---- */

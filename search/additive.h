@@ -12,11 +12,12 @@
 struct lt_additive {
     int d;
     double base, *weight;   /* [d] */
-    double *chol, residual; /* [d][d] lower factor of the posterior's precision; standard deviation of what is left */
+    double *chol, residual; /* [d][d] upper factor of the posterior's precision; standard deviation of what is left */
 };
 lt_status lt_additive_init(struct lt_additive *m, int d, struct lt_err *e);
 void lt_additive_release(struct lt_additive *m);
-/* n >= 1 rows of features. ridge: penalty of a weight in units of the values' variance; tiny for exact sums. */
+/* n >= 1 rows of features. ridge: penalty of a weight, more than 0, in squared units of a feature: as that many results
+ * would have it that show no effect; tiny for exact sums. */
 lt_status lt_additive_fit(struct lt_additive *m, const double *x, const double *y, int n, double ridge,
                           struct lt_err *e);
 double lt_additive_value(const struct lt_additive *m, const double *x);

@@ -2,8 +2,8 @@
  * Searcher "aging": regularized evolution, Real, Aggarwal, Huang, Le, "Regularized evolution for image classifier
  * architecture search", AAAI 2019. A queue of the latest results; the best of a few drawn from it has one choice
  * changed; the oldest leaves, however good it was. It needs no generations: the next child is made of whatever has been
- * told, so up to `ahead` evaluations run while it goes on. Deviations: nothing is evaluated twice; with several
- * objectives one drawn later wins when it dominates.
+ * told, so up to `ahead` evaluations run while it goes on. Deviations: nothing is evaluated twice, and a child that
+ * comes to nothing is made again with one change more; with several objectives one drawn later wins when it dominates.
  */
 #include <math.h>
 #include "lathe/mem.h"
@@ -62,6 +62,7 @@ struct aging {
     struct lt_explorer x;
     struct result *queue; /* [population], a ring: result k is at k % population */
     int64_t asked, told, item;
+    int misses; /* children in a row that came to nothing */
     bool exhausted;
 };
 
@@ -118,13 +119,13 @@ static void child(void *arg, struct lt_rng *r, struct lt_arch *out) {
         return;
     }
     *out = best->a;
-    lt_space_mutate(space, r, 0, out); /* exactly one choice */
+    for (int i = 0; i <= s->misses; i++) lt_space_mutate(space, r, 0, out); /* exactly one choice, at first */
 }
 
 static lt_status ask(void *self, int n, struct lt_arch *out, int *n_out, struct lt_err *e) {
     struct aging *s = self;
     struct lt_rng r;
-    int misses = 0, got = 0;
+    int got = 0;
     bool ok;
     lt_status st;
 
@@ -136,8 +137,8 @@ static lt_status ask(void *self, int n, struct lt_arch *out, int *n_out, struct 
         if (ok) {
             got++;
             s->asked++;
-            misses = 0;
-        } else if (s->x.scanned || ++misses == GIVE_UP) {
+            s->misses = 0;
+        } else if (s->x.scanned || ++s->misses == GIVE_UP) {
             s->exhausted = true;
         }
     }

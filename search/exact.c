@@ -165,7 +165,7 @@ static lt_status add_limit(struct exact *s, int score, double sign, double bound
 /* Probes for the sums of cheap scores, and what they tell about which are cheap. */
 static lt_status prepare(struct exact *s, struct lt_err *e) {
     const struct lt_search_env *env = s->x.env;
-    int n = 3 * s->d + 32, fitted, first = env->goal->objective[0].score;
+    int n = 3 * s->d + 32, fitted, first = env->goal->objective[0].score, sound = 0;
     struct lt_arch *a = lt_malloc((size_t)n * sizeof(*a));
     struct lt_scores *sc = lt_calloc((size_t)n, sizeof(*sc));
     struct lt_rng r;
@@ -180,11 +180,12 @@ static lt_status prepare(struct exact *s, struct lt_err *e) {
         lt_space_sample(env->space, &r, &a[i]);
     }
     if ((st = env->probe->cheap(env->probe->arg, a, n, sc, e))) goto out;
+    while (sound + 1 < n && sc[sound].status) sound++; /* one that can be costed says which scores are cheap */
     for (int i = 0; i < env->goal->n_constraints; i++) {
         const struct lt_constraint *c = &env->goal->constraint[i];
 
-        if ((st = add_limit(s, c->score, 1, c->max, sc[0].have[c->score], e)) ||
-            (st = add_limit(s, c->score, -1, c->min, sc[0].have[c->score], e)))
+        if ((st = add_limit(s, c->score, 1, c->max, sc[sound].have[c->score], e)) ||
+            (st = add_limit(s, c->score, -1, c->min, sc[sound].have[c->score], e)))
             goto out;
     }
     for (int k = 0; k < s->n_limits; k++) {
@@ -192,7 +193,7 @@ static lt_status prepare(struct exact *s, struct lt_err *e) {
 
         if (l->is_cheap && (st = fit(s, &l->model, a, sc, n, l->score, l->sign, 1e-9, &fitted, e))) goto out;
     }
-    s->objective_is_cheap = sc[0].have[first];
+    s->objective_is_cheap = sc[sound].have[first];
     if (s->objective_is_cheap)
         st = fit(s, &s->objective, a, sc, n, first, env->goal->objective[0].maximize ? 1 : -1, 1e-9, &fitted, e);
     s->prepared = !st;

@@ -23,6 +23,7 @@ lt_status lt_explorer_init(struct lt_explorer *x, const struct lt_search_env *en
         x->cap_near += k < MANY ? k : MANY;
     }
     x->scannable = vectors <= SCAN_SPACE;
+    x->n_unscanned = x->scannable ? (int)vectors : 0;
     lt_space_smallest(env->space, &x->cursor);
     x->seen = lt_calloc((size_t)x->cap_seen, sizeof(*x->seen));
     x->near = lt_malloc((size_t)x->cap_near * sizeof(*x->near));
@@ -270,7 +271,7 @@ static lt_status scan(struct lt_explorer *x, struct lt_arch *out, bool *ok, stru
     for (int probes = 0; x->scannable && !x->scanned && probes < SCAN_PROBES;) {
         struct lt_arch a = x->cursor;
 
-        x->scanned = !advance(space, &x->cursor);
+        x->scanned = !advance(space, &x->cursor) || --x->n_unscanned <= 0;
         if (lt_explorer_seen(x, &a)) continue;
         probes++;
         if ((s = lt_explorer_violation(x, &a, &v, e))) return s;

@@ -17,6 +17,7 @@ struct lt_explorer {
     /* the place in a small space up to which all architectures have been looked at */
     struct lt_arch cursor;
     bool scannable, scanned;
+    int n_unscanned; /* steps that the cursor may take still: no more than there are choice vectors */
     /* of one repair step: neighbours and their scores */
     struct lt_arch *near;
     struct lt_scores *score;

@@ -53,7 +53,7 @@ struct lt_linas_pool {
     struct lt_linas_candidate *c;
     int n, cap;
     uint64_t *hash; /* open addressing; of what is in the pool */
-    int cap_hash;
+    int cap_hash, n_hash;
 };
 lt_status lt_linas_inner(struct lt_linas *s, struct lt_linas_pool *pool, struct lt_err *e);
 /* Appends up to n of the pool: each in turn the one that promises to add most hypervolume, chances included. */

@@ -6,8 +6,7 @@
 #include "search/front.h"
 #include "search/linas.h"
 
-#define FEW 3      /* results that the first predictors need at least */
-#define WINSOR 1.5 /* interquartile ranges beyond the worse quartile at which an objective's values are cut off */
+#define FEW 3                           /* results that the first predictors need at least */
 #define INNER_ROUND (UINT64_C(1) << 32) /* keeps the draws of the inner search apart from others of a round */
 
 void lt_linas_turn_out(const struct lt_linas *s, const struct lt_linas_candidate *c, const double *z,
@@ -103,13 +102,17 @@ out:
 
 /* ---- the inner search ---- */
 
+/* False: known. A table that is half full takes no more; what comes twice then is sorted out when it is taken. */
 static bool remember(struct lt_linas_pool *p, uint64_t key) {
     uint64_t i = key & (uint64_t)(p->cap_hash - 1);
 
     for (; p->hash[i]; i = (i + 1) & (uint64_t)(p->cap_hash - 1)) {
         if (p->hash[i] == key) return false;
     }
-    p->hash[i] = key;
+    if (2 * p->n_hash < p->cap_hash) {
+        p->hash[i] = key;
+        p->n_hash++;
+    }
     return true;
 }
 
@@ -245,7 +248,7 @@ lt_status lt_linas_inner(struct lt_linas *s, struct lt_linas_pool *p, struct lt_
     lt_status st = LT_OK;
 
     *p = (struct lt_linas_pool){.cap = population * generations + 1, .cap_hash = 1024};
-    while (p->cap_hash < 2 * p->cap * (int)s->cfg->tries && p->cap_hash < 1 << 24) p->cap_hash *= 2;
+    while (p->cap_hash < 2 * (int64_t)p->cap * s->cfg->tries && p->cap_hash < 1 << 24) p->cap_hash *= 2;
     p->c = lt_malloc((size_t)p->cap * sizeof(*p->c));
     p->hash = lt_calloc((size_t)p->cap_hash, sizeof(*p->hash));
     m = lt_malloc((size_t)(s->n_told + 2 * population) * sizeof(*m));

@@ -113,7 +113,7 @@ static double hope_for_first(const struct lt_linas *s, const struct frame *f, co
 
 /* Keeps the candidates that the inner search would: by rank of what is hoped for. */
 static lt_status shorten(const struct lt_linas *s, struct lt_linas_pool *p, struct lt_err *e) {
-    int m = s->x.env->goal->n_objectives, n = p->n, kept = 0, *rank, cut = 0, count[2] = {0, 0};
+    int m = s->x.env->goal->n_objectives, n = p->n, kept = 0, *rank, cut = 0, count = 0;
     double *rows, *violation;
     lt_status st;
 
@@ -131,8 +131,8 @@ static lt_status shorten(const struct lt_linas *s, struct lt_linas_pool *p, stru
         violation[i] = lt_goal_row(s->x.env->goal, &hoped, rows + i * m);
     }
     if ((st = lt_front_ranks(rows, m, violation, n, m, rank, e))) goto out;
-    for (; count[0] < SHORTLIST && cut < n; cut++) {
-        for (int i = 0; i < n; i++) count[0] += rank[i] == cut;
+    for (; count < SHORTLIST && cut < n; cut++) {
+        for (int i = 0; i < n; i++) count += rank[i] == cut;
     }
     for (int i = 0; i < n && kept < 2 * SHORTLIST; i++) {
         if (rank[i] >= 0 && rank[i] < cut) p->c[kept++] = p->c[i];

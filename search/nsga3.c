@@ -120,16 +120,25 @@ out:
     return s;
 }
 
+/* Any parent; of one that misses a limit and another, the one that misses less (part II). */
+static const struct lt_arch *parent(const struct lt_breeder *b, struct lt_rng *r) {
+    const struct lt_member *x = &b->pool[lt_rng_below(r, (uint32_t)b->n_parents)], *y;
+
+    if (x->violation == 0) return &x->a;
+    y = &b->pool[lt_rng_below(r, (uint32_t)b->n_parents)];
+    return y->violation < x->violation ? &y->a : &x->a;
+}
+
 static void child(struct lt_breeder *b, struct lt_rng *r, int item, struct lt_arch *out) {
     const struct config *cfg = b->cfg;
     const struct lt_space *space = b->x.env->space;
-    const struct lt_arch *mother = &b->pool[lt_rng_below(r, (uint32_t)b->n_parents)].a, *father;
+    const struct lt_arch *mother = parent(b, r), *father;
     double p = cfg->mutation / lt_space_n_genes(space);
 
     (void)item;
     *out = *mother;
     if (lt_rng_u01(r) < cfg->crossover) {
-        father = &b->pool[lt_rng_below(r, (uint32_t)b->n_parents)].a;
+        father = parent(b, r);
         lt_space_crossover(space, r, mother, father, out);
     }
     lt_space_mutate(space, r, p < 1 ? p : 1, out);

@@ -168,7 +168,7 @@ static double reward_of(const struct reinforce *s, double quality, const struct 
         const struct lt_constraint *c = &goal->constraint[i];
         double ratio;
 
-        if (!isfinite(c->max) || !(c->max > 0) || !sc->have[c->score]) continue;
+        if (!isfinite(c->max) || !(c->max > 0) || !sc->have[c->score] || !isfinite(sc->v[c->score])) continue;
         ratio = fmax(sc->v[c->score] / c->max, 1e-6);
         if (s->cfg->reward == REWARD_MNASNET) return quality > 0 ? quality * pow(ratio, s->cfg->exponent) : quality;
         return quality + s->cfg->beta * fabs(ratio - 1);
@@ -182,10 +182,10 @@ static void learn(struct reinforce *s, const struct lt_arch *a, double reward, b
     double memory = fmin(s->cfg->memory, 1 - 1.0 / (s->n_learned + 1)), advantage;
 
     if (!isfinite(reward)) return;
-    advantage = s->n_learned ? (reward - s->mean) / fmax(sqrt(s->spread), 1e-9) : 0;
+    advantage = s->n_learned > 1 ? (reward - s->mean) / fmax(sqrt(s->spread), 1e-9) : 0; /* two give a spread */
     advantage = fmax(-3, fmin(3, advantage));
     if (known) { /* what a repaired draw would have been worth is a guess: it does not move the yardstick */
-        s->spread = memory * s->spread + (1 - memory) * (reward - s->mean) * (reward - s->mean);
+        if (s->n_learned) s->spread = memory * s->spread + (1 - memory) * (reward - s->mean) * (reward - s->mean);
         s->mean = memory * s->mean + (1 - memory) * reward;
         s->n_learned++;
     }

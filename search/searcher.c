@@ -22,8 +22,8 @@ struct lt_searcher {
     const struct lt_searcher_ops *ops;
     struct lt_search_env env;
     void *cfg, *self;
-    struct lt_arch *pending; /* asked and not told yet, oldest first */
-    int n_pending, cap_pending, ahead;
+    struct lt_arch *pending; /* [first, first + n_pending): asked and not told yet, oldest first */
+    int first, n_pending, cap_pending, ahead;
 };
 
 int lt_searcher_count(void) { return N_SEARCHERS; }
@@ -76,21 +76,30 @@ void lt_searcher_close(struct lt_searcher *s) {
     lt_free(s);
 }
 
+/* Room for n more. What is pending moves to the front only when at least as many have been told since. */
+static lt_status reserve(struct lt_searcher *s, int n, struct lt_err *e) {
+    int cap = 2 * (s->n_pending + n);
+    struct lt_arch *p;
+
+    if (s->first + s->n_pending + n <= s->cap_pending) return LT_OK;
+    if (s->n_pending + n > s->cap_pending / 2) {
+        if (!(p = lt_realloc(s->pending, (size_t)cap * sizeof(*p))))
+            return lt_fail(e, LT_ENOMEM, "searcher '%s': out of memory", s->ops->name);
+        s->pending = p;
+        s->cap_pending = cap;
+    }
+    if (s->n_pending) memmove(s->pending, s->pending + s->first, (size_t)s->n_pending * sizeof(*p));
+    s->first = 0;
+    return LT_OK;
+}
+
 lt_status lt_searcher_ask(struct lt_searcher *s, int n, struct lt_arch *out, int *n_out, struct lt_err *e) {
     int got = 0;
     lt_status st;
 
     if (n < 1) return lt_fail(e, LT_EINVAL, "searcher '%s': asked for %d architectures", s->ops->name, n);
-    if (s->n_pending + n > s->cap_pending) {
-        int cap = 2 * (s->n_pending + n);
-        struct lt_arch *p = lt_realloc(s->pending, (size_t)cap * sizeof(*p));
-
-        if (!p) return lt_fail(e, LT_ENOMEM, "searcher '%s': out of memory", s->ops->name);
-        s->pending = p;
-        s->cap_pending = cap;
-    }
-    if ((st = s->ops->ask(s->self, n, out, &got, e))) return st;
-    memcpy(s->pending + s->n_pending, out, (size_t)got * sizeof(*out));
+    if ((st = reserve(s, n, e)) || (st = s->ops->ask(s->self, n, out, &got, e))) return st;
+    memcpy(s->pending + s->first + s->n_pending, out, (size_t)got * sizeof(*out));
     s->n_pending += got;
     *n_out = got;
     return LT_OK;
@@ -103,13 +112,13 @@ lt_status lt_searcher_tell(struct lt_searcher *s, const struct lt_arch *a, const
     if (n < 0 || n > s->n_pending)
         return lt_fail(e, LT_EINVAL, "searcher '%s': told %d results, %d are awaited", s->ops->name, n, s->n_pending);
     for (int i = 0; i < n; i++) {
-        if (!lt_arch_equal(&a[i], &s->pending[i]))
+        if (!lt_arch_equal(&a[i], &s->pending[s->first + i]))
             return lt_fail(e, LT_EINVAL, "searcher '%s': result %d is not of the architecture that was asked",
                            s->ops->name, i);
     }
     if ((st = s->ops->tell(s->self, a, sc, n, e))) return st;
     s->n_pending -= n;
-    memmove(s->pending, s->pending + n, (size_t)s->n_pending * sizeof(*s->pending));
+    s->first += n;
     return LT_OK;
 }
 

@@ -72,7 +72,7 @@ lt_status lt_warp_fit(struct lt_warp *w, const double *y, int n, double *z, stru
 double lt_warp_back(const struct lt_warp *w, double z) {
     int i;
 
-    if (z <= w->z[0]) return w->y[0] + w->low_slope * (z - w->z[0]);
+    if (!(z > w->z[0])) return w->y[0] + w->low_slope * (z - w->z[0]);
     if (z >= w->z[w->n - 1]) return w->y[w->n - 1] + w->high_slope * (z - w->z[w->n - 1]);
     i = place(w->z, w->n, z);
     return w->y[i - 1] + (w->y[i] - w->y[i - 1]) * (z - w->z[i - 1]) / (w->z[i] - w->z[i - 1]);

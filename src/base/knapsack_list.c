@@ -128,12 +128,12 @@ static lt_status extend(const struct lt_reduced *r, int l, const struct state *o
             if (!fits) continue;
             t.parent = i;
             t.choice = (uint16_t)c;
-            if (count == MOST) count = prune(*new, (int)count);
-            if ((s = grow(new, cap, count + 1, e))) return s;
-            if (count >= MOST)
+            if (count == MOST &&
+                (count = prune(*new, (int)count)) > MOST / 8 * 7) /* sorting again would take for ever */
                 return lt_fail(e, LT_ENOMEM,
                                "knapsack: more than %d combinations that nothing dominates: coarser costs are needed",
                                MOST);
+            if ((s = grow(new, cap, count + 1, e))) return s;
             (*new)[count++] = t;
         }
     }

@@ -117,8 +117,8 @@ lt_status cmd_check(struct cli *c, int argc, char **argv, struct lt_err *e) {
     }
     s = lt_comm_agree(c->comm, cli_print(c, &b, e), e);
     if (!s && !quick && !t.feasible)
-        s = lt_fail(e, LT_INFEASIBLE, "%s: no architecture meets its limits: even the extreme networks are outside",
-                    x->path);
+        s = lt_fail(e, LT_INFEASIBLE, "%s: %s", x->path,
+                    t.trains ? "no architecture meets its limits: even the extreme networks are outside" : t.why.msg);
 out:
     lt_buf_release(&b);
     lt_experiment_free(x);

@@ -49,8 +49,9 @@ lt_status cli_load_experiment(struct cli *c, const struct cli_list *words, const
 
 /* --json: the summary without its long lists, as one line. */
 static void json_line(struct lt_buf *b, const char *dir, const struct usage *u, const struct lt_json *sum) {
-    static const char *const keep[] = {"name",  "space",  "evaluator", "device", "seed", "ranks", "stage", "constraints_text",
-                                       "answers", "final", "deploy", NULL};
+    static const char *const keep[] = {"name",    "space", "evaluator", "device",
+                                       "seed",    "ranks", "stage",     "constraints_text",
+                                       "answers", "final", "deploy",    NULL};
     struct lt_jw w;
     lt_jw_init(&w, b);
     lt_jw_obj(&w);

@@ -67,7 +67,7 @@ void lt_graph_print(const struct lt_graph *g, struct lt_buf *out) {
 
         snprintf(shape, sizeof(shape), "[%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "]", n->out.d[0], n->out.d[1],
                  n->out.d[2], n->out.d[3]);
-        lt_buf_printf(out, "%4d %-8s %-20s %-18s", i, lt_op_name(n->op), n->name, shape);
+        lt_buf_printf(out, "%4d %-9s %-20s %-18s", i, lt_op_name(n->op), n->name, shape);
         for (int k = 0; k < n->n_in; k++) lt_buf_printf(out, "%s%d", k ? "," : " <- ", n->in[k]);
         attributes(n, out);
         lt_buf_puts(out, i == g->output ? " (output)\n" : "\n");

@@ -119,15 +119,19 @@ lt_status lt_attain_descend(struct lt_attain *t, const struct lt_space *space, c
     return LT_OK;
 }
 
-void lt_attain_enumerate(struct lt_attain *t, const struct lt_evaluator *ev, const struct lt_goal *g) {
+lt_status lt_attain_enumerate(struct lt_attain *t, const struct lt_evaluator *ev, const struct lt_goal *g,
+                              struct lt_err *e) {
     struct lt_arch a;
     struct lt_scores sc;
     int n = ev->ops->count(ev->self);
     for (int i = 0; i < n; i++) {
         ev->ops->at(ev->self, i, &a, &sc);
+        lt_status s = lt_evaluator_costs(ev, &a, &sc, e);
+        if (s) return s;
         lt_attain_widen(t, g, &sc, &a);
     }
     t->exact = true;
+    return LT_OK;
 }
 
 void lt_attain_write(struct lt_buf *b, const char *key, const struct lt_goal *g, const struct lt_attain *t) {

@@ -28,7 +28,8 @@ lt_status lt_attain_sample(struct lt_attain *t, const struct lt_space *space, co
 lt_status lt_attain_descend(struct lt_attain *t, const struct lt_space *space, const struct lt_goal *g,
                             lt_cheap_fn cheap, void *arg, struct lt_err *e);
 /* All that the evaluator can enumerate. */
-void lt_attain_enumerate(struct lt_attain *t, const struct lt_evaluator *ev, const struct lt_goal *g);
+lt_status lt_attain_enumerate(struct lt_attain *t, const struct lt_evaluator *ev, const struct lt_goal *g,
+                              struct lt_err *e);
 /* The record "attain" under key. */
 void lt_attain_write(struct lt_buf *b, const char *key, const struct lt_goal *g, const struct lt_attain *t);
 /* Collective: the same in the journal, unless it is there. */

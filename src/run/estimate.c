@@ -167,7 +167,9 @@ static lt_status estimate_search(struct lt_run *r, struct lt_estimate *out, stru
         char key[LT_GOAL_KEY_BYTES];
         lt_run_goal(r, k, &goal, key);
         if (k) s = lt_run_attainable(r, &goal, &t, e);
-        if (!s && lt_attain_check(&t, r->x->space, &goal, NULL, NULL)) out->feasible = false;
+        if (s || !out->feasible || !lt_attain_check(&t, r->x->space, &goal, NULL, &out->why)) continue;
+        out->feasible = false;
+        out->goal = goal;
     }
     return s;
 }

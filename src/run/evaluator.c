@@ -81,6 +81,27 @@ lt_status lt_evaluator_ready(struct lt_evaluator *ev, struct lt_err *e) {
     return ev->ops->ready ? ev->ops->ready(ev->self, e) : LT_OK;
 }
 
+lt_status lt_evaluator_costs(const struct lt_evaluator *ev, const struct lt_arch *a, struct lt_scores *io,
+                             struct lt_err *e) {
+    struct lt_graph *g = NULL;
+    struct lt_cost c;
+    if (!ev->costs) return LT_OK;
+    lt_status s = lt_space_expand(ev->env.space, a, &g, e);
+    if (s) return s;
+    lt_graph_cost(g, NULL, &c);
+    lt_graph_free(g);
+    const double v[LT_N_SCORES] = {[LT_SCORE_SIZE_KB] = (double)c.size_bytes / 1000,
+                                   [LT_SCORE_MACS] = (double)c.macs,
+                                   [LT_SCORE_PARAMS] = (double)c.params,
+                                   [LT_SCORE_PEAK_ACT_BYTES] = (double)c.peak_act_bytes};
+    for (int k = 0; k < LT_N_SCORES; k++) {
+        if (!(ev->costs & 1u << k)) continue;
+        io->v[k] = v[k];
+        io->have[k] = true;
+    }
+    return LT_OK;
+}
+
 lt_status lt_evaluator_cheap(struct lt_evaluator *ev, const struct lt_arch *a, int n, struct lt_scores *out,
                              struct lt_err *e) {
     memset(out, 0, (size_t)n * sizeof(*out));
@@ -88,22 +109,9 @@ lt_status lt_evaluator_cheap(struct lt_evaluator *ev, const struct lt_arch *a, i
         lt_status s = ev->ops->cheap(ev->self, a, n, out, e);
         if (s) return s;
     }
-    for (int i = 0; i < n && ev->costs; i++) {
-        struct lt_graph *g = NULL;
-        struct lt_cost c;
-        lt_status s = lt_space_expand(ev->env.space, &a[i], &g, e);
+    for (int i = 0; i < n; i++) {
+        lt_status s = lt_evaluator_costs(ev, &a[i], &out[i], e);
         if (s) return s;
-        lt_graph_cost(g, NULL, &c);
-        lt_graph_free(g);
-        const double v[LT_N_SCORES] = {[LT_SCORE_SIZE_KB] = (double)c.size_bytes / 1000,
-                                       [LT_SCORE_MACS] = (double)c.macs,
-                                       [LT_SCORE_PARAMS] = (double)c.params,
-                                       [LT_SCORE_PEAK_ACT_BYTES] = (double)c.peak_act_bytes};
-        for (int k = 0; k < LT_N_SCORES; k++) {
-            if (!(ev->costs & 1u << k)) continue;
-            out[i].v[k] = v[k];
-            out[i].have[k] = true;
-        }
     }
     return LT_OK;
 }

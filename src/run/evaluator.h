@@ -52,6 +52,9 @@ lt_status lt_evaluator_open(const struct lt_evaluator_ops *ops, const struct lt_
                             const struct lt_evaluator_env *env, struct lt_evaluator **out, struct lt_err *e);
 lt_status lt_evaluator_want(struct lt_evaluator *ev, const char *name, int *score, struct lt_err *e);
 lt_status lt_evaluator_ready(struct lt_evaluator *ev, struct lt_err *e);
+/* Adds the scores that are counted from the graph, those that somebody wants. */
+lt_status lt_evaluator_costs(const struct lt_evaluator *ev, const struct lt_arch *a, struct lt_scores *io,
+                             struct lt_err *e);
 lt_status lt_evaluator_cheap(struct lt_evaluator *ev, const struct lt_arch *a, int n, struct lt_scores *out,
                              struct lt_err *e);
 void lt_evaluator_free(struct lt_evaluator *ev);

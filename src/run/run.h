@@ -36,7 +36,8 @@ struct lt_estimate {
     int evaluations;                    /* 0: the searcher does not say */
     struct lt_scores smallest, largest; /* latency as measured now; without training the attainable range */
     bool exact;                         /* that range is of all architectures */
-    struct lt_goal goal;
+    struct lt_goal goal;                /* of a sweep the first, or the first that cannot be met */
+    struct lt_err why;                  /* it cannot, without training: which limit, and the nearest architecture */
     bool feasible; /* the smallest network is inside every upper limit, the largest above every lower one */
 };
 lt_status lt_run_estimate(const struct lt_experiment *x, struct lt_comm *comm, const struct lt_ui *ui,

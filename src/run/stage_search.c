@@ -176,10 +176,7 @@ static lt_status write_search(struct lt_run *r, int told, struct lt_buf *b, stru
 
 lt_status lt_run_attainable(struct lt_run *r, const struct lt_goal *goal, struct lt_attain *t, struct lt_err *e) {
     lt_attain_init(t);
-    if (r->x->evaluator->ops->count) {
-        lt_attain_enumerate(t, r->x->evaluator, goal);
-        return LT_OK;
-    }
+    if (r->x->evaluator->ops->count) return lt_attain_enumerate(t, r->x->evaluator, goal, e);
     if (!r->x->evaluator->costs && !r->x->evaluator->ops->cheap) return LT_OK; /* nothing is known before evaluations */
     lt_status s = lt_attain_sample(t, r->x->space, goal, r->x->seed, ATTAIN_SAMPLES, cheap, r, e);
     return s ? s : lt_attain_descend(t, r->x->space, goal, cheap, r, e);

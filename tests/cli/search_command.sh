@@ -133,6 +133,8 @@ code 4 "a limit that no network meets" run inf --set constraints.size_kb.max=1
 says err "size_kb <= 1" "is named"
 [ ! -e log ]
 ok $? "before the first evaluation"
+code 4 "one limit of a sweep that no network meets" "$lathe" check x.yaml --set 'constraints={size_kb: {max: [25, 1]}}'
+says err "size_kb <= 1 (the binding constraint)" "is named before the run"
 code 4 "one that only evaluations can tell" run inf2 --set constraints.accuracy.min=0.9999 --set search.samples=20
 says err "nearest: tiny:" "with the nearest architecture"
 code 1 "a program that always fails" run bad --set "evaluator.run=echo broken >&2; exit 1" --set search.samples=5
@@ -171,6 +173,12 @@ ok $? "nothing that was known is evaluated again"
 code 0 "the same from nothing" run fresh --set constraints.latency_ms.max=6
 grep -v '"type":"known"' full/evaluations.jsonl > t && mv t full/evaluations.jsonl && same full fresh
 ok $? "gives the same journal"
+obj='{accuracy: maximize, latency_ms: minimize}'
+code 0 "a search for accuracy alone" run more --set 'objectives={accuracy: maximize}' --set constraints={} --set search.samples=20
+code 0 "--force: a score more is wanted than was recorded" run more --set "objectives=$obj" --set constraints={} --set search.samples=20 --force
+grep '"type":"eval"' more/evaluations.jsonl | grep '"status":"ok"' | grep -v '"latency_ms":' > t
+[ "$(evals more)" -eq 20 ] && [ ! -s t ]
+ok $? "it is evaluated, not left open" t
 echo "# changed" >> score.sh
 code 2 "a changed program is another experiment" run full --set constraints.latency_ms.max=6
 says err "evaluator contents" "and is named"

@@ -161,6 +161,50 @@ static lt_status leave_body(struct lt_comm *c, void *arg, struct lt_err *e) {
     return c->ops->barrier(c, e);
 }
 
+/* The last item in flight is given up because its rank, and no other, was asked to stop. */
+static _Thread_local bool asked_to_stop;
+static bool last_stop(void *arg) {
+    (void)arg;
+    return asked_to_stop;
+}
+static lt_status last_next(void *arg, void *item, bool *have, struct lt_err *e) {
+    bool *given = arg;
+    (void)e;
+    memset(item, 1, sizeof(int));
+    *have = !*given;
+    *given = true;
+    return LT_OK;
+}
+static lt_status last_work(void *arg, const void *item, void *result, struct lt_err *e) {
+    (void)arg;
+    (void)item;
+    (void)e;
+    memset(result, 0, sizeof(int));
+    asked_to_stop = true;
+    return LT_OK;
+}
+static lt_status last_done(void *arg, const void *item, const void *result, int rank, struct lt_err *e) {
+    (void)arg;
+    (void)item;
+    (void)result;
+    (void)rank;
+    (void)e;
+    return LT_OK;
+}
+static lt_status stop_body(struct lt_comm *c, void *arg, struct lt_err *e) {
+    bool given = false, stopped = false;
+    struct lt_farm farm = {.arg = &given,
+                           .item_bytes = sizeof(int),
+                           .result_bytes = sizeof(int),
+                           .next = last_next,
+                           .work = last_work,
+                           .done = last_done,
+                           .stop = last_stop};
+    (void)arg;
+    lt_status s = lt_comm_farm(c, &farm, &stopped, e);
+    return s || stopped ? s : lt_fail(e, LT_EFAIL, "rank %d: the farm ended as if all were done", c->rank);
+}
+
 static void test_shards(void) {
     int bad = 0;
     for (int shards = 1; shards <= 64; shards *= 2) {
@@ -236,5 +280,10 @@ int main(void) {
     lt_status each[3];
     lt_comm_fake_run(&(struct lt_fake_opt){.n = 3}, leave_body, NULL, each, &e);
     lt_ok(each[0] && each[1] && each[2], "a rank that leaves does not hang the others");
+    for (int n = 2; n <= MAX_RANKS; n++) {
+        lt_status s = lt_comm_fake_run(&(struct lt_fake_opt){.n = n, .jitter_us = 200}, stop_body, NULL, NULL, &e);
+        lt_ok(s == LT_OK, "fake np=%d: one rank asked to stop with the last item stops the farm: %s", n,
+              s ? e.msg : "");
+    }
     return lt_done();
 }

@@ -106,6 +106,7 @@ static void test_commands(void) {
         {"prints three words", "echo accuracy 1 2", "line 1"},
         {"prints NaN", "echo my_score 1; echo accuracy nan", "not a finite number"},
         {"prints a number too large", "echo my_score 1e999", "not a finite number"},
+        {"prints a percentage", "echo my_score 1; echo accuracy 93.4", "line 2 of its output: accuracy 93.4 is not"},
         {"prints a value twice", "echo my_score 1; echo my_score 1", "second value"},
         {"leaves a score out", "echo accuracy 0.5", "no value for my_score"},
         {"prints 10 MB", "head -c 10000000 /dev/zero | tr '\\0' a", "more than 1048576 bytes"},
@@ -253,19 +254,19 @@ static void test_tables(void) {
     struct lt_goal g;
     lt_experiment_goal(x, NULL, &g);
     lt_attain_init(&t);
-    lt_attain_enumerate(&t, x->evaluator, &g);
+    if (lt_attain_enumerate(&t, x->evaluator, &g, &e)) LT_BUG("%s", e.msg);
     lt_ok(t.exact && t.samples == 16 && t.n_feasible == 6 && t.min[LT_SCORE_LATENCY_MS] == 1.25 && t.max[top1] == 55.5,
           "ranges are exact (%d feasible)", t.n_feasible);
     lt_ok(!lt_attain_check(&t, x->space, &g, NULL, &e), "and the limits can be met");
     g.constraint[0].max = 1;
     lt_attain_init(&t);
-    lt_attain_enumerate(&t, x->evaluator, &g);
+    if (lt_attain_enumerate(&t, x->evaluator, &g, &e)) LT_BUG("%s", e.msg);
     s = lt_attain_check(&t, x->space, &g, NULL, &e);
     lt_ok(s == LT_INFEASIBLE && strstr(e.msg, "latency_ms <= 1") && strstr(e.msg, "all its 16"), "or not: %s", e.msg);
     g.constraint[0].max = 2;
     g.constraint[1] = (struct lt_constraint){top1, 55, INFINITY};
     lt_attain_init(&t);
-    lt_attain_enumerate(&t, x->evaluator, &g);
+    if (lt_attain_enumerate(&t, x->evaluator, &g, &e)) LT_BUG("%s", e.msg);
     s = lt_attain_check(&t, x->space, &g, NULL, &e);
     lt_ok(s == LT_INFEASIBLE && strstr(e.msg, "together"), "or each, but not together: %s", e.msg);
     lt_experiment_free(x);
@@ -273,9 +274,23 @@ static void test_tables(void) {
     if (!lt_ok(!s, "a table of which no latency is wanted: %s", e.msg)) return;
     lt_experiment_goal(x, NULL, &g);
     lt_attain_init(&t);
-    lt_attain_enumerate(&t, x->evaluator, &g);
+    if (lt_attain_enumerate(&t, x->evaluator, &g, &e)) LT_BUG("%s", e.msg);
     lt_score_parse(&x->names, "top5", &top5);
     lt_ok(t.samples == 16 && t.min[top5] == 75 && t.max[top5] == 90, "is read without it");
+    lt_experiment_free(x);
+    s = load("evaluator: {name: table, dir: table}\nobjectives: {top5: maximize}\nconstraints: {params: {max: 10}}\n",
+             &x, &e);
+    if (!lt_ok(!s, "a limit on a cost, which the table does not have: %s", e.msg)) return;
+    lt_experiment_goal(x, NULL, &g);
+    lt_attain_init(&t);
+    if (lt_attain_enumerate(&t, x->evaluator, &g, &e)) LT_BUG("%s", e.msg);
+    s = lt_attain_check(&t, x->space, &g, NULL, &e);
+    lt_ok(s == LT_INFEASIBLE && strstr(e.msg, "params <= 10") && strstr(e.msg, "all its 16"), "is counted: %s", e.msg);
+    lt_experiment_free(x);
+    put("table/accuracy.csv", "accuracy\n0\n1\n0\n1\n0\n93.4\n0\n0\n0\n0\n0\n0\n0\n0\n0\n0\n");
+    s = load("evaluator: {name: table, dir: table}\nobjectives: {accuracy: maximize}\n", &x, &e);
+    lt_ok(s == LT_EINVAL && strstr(e.msg, "row 6: accuracy 93.4 is not a fraction"), "percentages as accuracy: %s",
+          e.msg);
     lt_experiment_free(x);
 }
 
