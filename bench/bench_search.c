@@ -1,5 +1,6 @@
 /*
- * The search benchmark, by parts: bench_search [PART ...], all without one.
+ * The search benchmark, by parts: bench_search [PART ...]; without one those that take seconds (speed, exact), or, with
+ * BENCH_ALL in the environment as `make bench-search` sets it, all.
  *   speed    50,000 evaluations of constrained evolution on predictors that cost nothing
  *   exact    the exact solver
  *   budgets  NAS-Bench-201, best accuracy under a latency limit over evaluations, all searchers against random search
@@ -20,7 +21,7 @@ int main(int argc, char **argv) {
 
     if (n < 0 || n > 100) n = 0;
     for (int k = 0; k < 4; k++) {
-        bool wanted = argc < 2;
+        bool wanted = argc < 2 && (k < 2 || getenv("BENCH_ALL"));
 
         for (int i = 1; i < argc; i++) wanted |= !strcmp(argv[i], part[k]);
         if (!wanted) continue;
@@ -29,5 +30,7 @@ int main(int argc, char **argv) {
         if (k == 2) bench_budgets(n ? n : 100, getenv("BENCH_CSV"));
         if (k == 3) bench_fronts(n ? n : 10);
     }
+    if (argc < 2 && !getenv("BENCH_ALL"))
+        printf("\nbudgets, fronts: these take minutes; `make bench-search` runs them\n");
     return 0;
 }

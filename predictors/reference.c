@@ -1,7 +1,8 @@
 /*
  * Room: predictors. Reference architectures: the same few on every device. Those of three spaces are the ones that HELP
  * (Lee et al., "Hardware-adaptive efficient latency prediction for NAS via meta-learning", NeurIPS 2021) measures on
- * each device, as rows of the space's table of columns. Other spaces, and more than ten, get a spread over the choices.
+ * each device, as architecture strings or as rows of the space's table. Other spaces, and more than ten, get a spread
+ * over the choices.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,8 +15,16 @@ static const struct {
     const char *space, *row[LT_PUBLISHED_REFERENCES];
 } published[] = {
     {"nasbench201",
-     {"4,0,1,2,1,1", "3,0,1,0,0,1", "1,1,4,0,1,0", "4,0,0,1,0,3", "0,2,0,3,2,2", "1,2,1,2,0,3", "3,4,1,0,2,4",
-      "1,3,2,4,3,3", "4,0,1,0,2,4", "3,3,3,3,3,3"}},
+     {"nasbench201:|avg_pool_3x3~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|",
+      "nasbench201:|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|",
+      "nasbench201:|skip_connect~0|+|skip_connect~0|avg_pool_3x3~1|+|none~0|skip_connect~1|none~2|",
+      "nasbench201:|avg_pool_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|",
+      "nasbench201:|none~0|+|nor_conv_1x1~0|none~1|+|nor_conv_3x3~0|nor_conv_1x1~1|nor_conv_1x1~2|",
+      "nasbench201:|skip_connect~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|none~1|nor_conv_3x3~2|",
+      "nasbench201:|nor_conv_3x3~0|+|avg_pool_3x3~0|skip_connect~1|+|none~0|nor_conv_1x1~1|avg_pool_3x3~2|",
+      "nasbench201:|skip_connect~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|avg_pool_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|",
+      "nasbench201:|avg_pool_3x3~0|+|none~0|skip_connect~1|+|none~0|nor_conv_1x1~1|avg_pool_3x3~2|",
+      "nasbench201:|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"}},
     {"fbnet",
      {"1,8,6,6,8,0,3,4,3,7,8,7,4,3,2,5,7,3,0,1,3,7", "5,4,8,5,1,6,8,5,3,0,4,8,0,2,4,5,0,6,6,0,0,5",
       "7,2,7,5,4,6,8,0,6,6,5,1,2,4,0,7,5,6,0,3,3,2", "8,1,6,1,6,2,7,1,6,8,7,5,2,0,1,8,0,3,2,2,5,4",
@@ -40,6 +49,7 @@ static lt_status parse(const struct lt_space *s, const char *row, struct lt_arch
     const char *cell[MAX_COLUMNS];
     int n = 0;
 
+    if (strchr(row, ':')) return lt_arch_parse(s, row, out, NULL);
     snprintf(text, sizeof(text), "%s", row);
     for (char *p = text; p && n < MAX_COLUMNS;) {
         char *comma = strchr(p, ',');

@@ -10,6 +10,9 @@
 #define SCAN_SPACE 1e6   /* choice vectors of a space that is looked through in order */
 #define SCAN_PROBES 2000 /* of one call */
 #define SAME 2           /* proposals known already, after which one known is mutated */
+#define KNOWN 8          /* proposals up to which known ones do not count as tries */
+#define MUTANTS 4        /* of a repaired proposal, at least */
+#define ROUNDS 3         /* of proposals and mutants, before a small space is looked through in order */
 #define CHOOSE_FROM 3    /* best moves of a repair step among which chance decides: repaired points differ */
 
 lt_status lt_explorer_init(struct lt_explorer *x, const struct lt_search_env *env, struct lt_err *e) {
@@ -282,39 +285,66 @@ static lt_status scan(struct lt_explorer *x, struct lt_arch *out, bool *ok, stru
     return LT_OK;
 }
 
+/* Takes an architecture that is new and feasible; *known, or violation left in *v, where it is not. */
+static lt_status try_one(struct lt_explorer *x, const struct lt_arch *a, bool *known, double *v, bool *ok,
+                         struct lt_err *e) {
+    uint64_t key = key_of(x, a);
+    lt_status s;
+
+    *known = *slot(x->seen, x->cap_seen, key) != 0;
+    if (*known || (s = lt_explorer_violation(x, a, v, e)) || *v > 0) return *known ? LT_OK : s;
+    *ok = true;
+    return mark_seen(x, key, e);
+}
+
+/* Up to `tries` proposals, more while they are known already, but then no more than KNOWN. *a is the last one. */
+static lt_status propose(struct lt_explorer *x, struct lt_rng *r, int tries, lt_explorer_make_fn make, void *arg,
+                         struct lt_arch *a, bool *ok, struct lt_err *e) {
+    int n_known = 0;
+    double v;
+    bool known;
+    lt_status s;
+
+    for (int t = 0; (t < tries || (t < KNOWN && t < tries + n_known)) && !*ok; t++) {
+        make(arg, r, a);
+        if ((s = try_one(x, a, &known, &v, ok, e))) return s;
+        if (!known || ++n_known <= SAME) continue;
+        lt_space_mutate(x->env->space, r, 0, a); /* all come out alike: one step aside */
+        if ((s = try_one(x, a, &known, &v, ok, e))) return s;
+    }
+    return LT_OK;
+}
+
+/* *a repaired, then up to `tries` mutants of it. */
+static lt_status repair_and_mutate(struct lt_explorer *x, struct lt_rng *r, int tries, struct lt_arch *a, bool *ok,
+                                   struct lt_err *e) {
+    struct lt_arch base;
+    double v;
+    bool known;
+    lt_status s;
+
+    if ((s = lt_explorer_repair(x, r, a, &v, e))) return s;
+    if (v > 0) *a = x->anchor;
+    base = *a;
+    for (int t = 0; t < tries && !*ok; t++) {
+        if (t > 0) lt_space_mutate(x->env->space, r, 0.05, a);
+        if ((s = try_one(x, a, &known, &v, ok, e))) return s;
+        if (!known && v > 0) *a = base; /* do not wander away from what is feasible */
+    }
+    return LT_OK;
+}
+
 lt_status lt_explorer_new(struct lt_explorer *x, struct lt_rng *r, int tries, lt_explorer_make_fn make, void *arg,
                           struct lt_arch *out, bool *ok, struct lt_err *e) {
     struct lt_arch a = x->anchor;
-    double v;
     lt_status s;
 
     *ok = false;
-    for (int phase = 0; phase < 2 && !x->scanned; phase++) {
-        for (int t = 0; t < tries; t++) {
-            uint64_t key;
-
-            if (phase == 0)
-                make(arg, r, &a);
-            else if (t == 0 && (s = lt_explorer_repair(x, r, &a, &v, e)))
-                return s;
-            else if (t > 0)
-                lt_space_mutate(x->env->space, r, 0.05, &a);
-            key = key_of(x, &a);
-            if (*slot(x->seen, x->cap_seen, key)) {
-                if (phase > 0 || t < SAME) continue;
-                lt_space_mutate(x->env->space, r, 0, &a); /* all come out alike: one step aside */
-                key = key_of(x, &a);
-                if (*slot(x->seen, x->cap_seen, key)) continue;
-            }
-            if ((s = lt_explorer_violation(x, &a, &v, e))) return s;
-            if (v > 0) {
-                if (phase == 1) a = x->anchor; /* do not wander away from what is feasible */
-                continue;
-            }
-            *out = a;
-            *ok = true;
-            return mark_seen(x, key, e);
-        }
+    for (int round = 0; round < ROUNDS && !x->scanned && !*ok; round++) {
+        if ((s = propose(x, r, tries, make, arg, &a, ok, e))) return s;
+        if (!*ok && (s = repair_and_mutate(x, r, tries > MUTANTS ? tries : MUTANTS, &a, ok, e))) return s;
     }
-    return scan(x, out, ok, e);
+    if (!*ok) return scan(x, out, ok, e);
+    *out = a;
+    return LT_OK;
 }

@@ -39,9 +39,9 @@ lt_status lt_explorer_violation(struct lt_explorer *x, const struct lt_arch *a, 
 lt_status lt_explorer_repair(struct lt_explorer *x, struct lt_rng *r, struct lt_arch *a, double *violation,
                              struct lt_err *e);
 
-/* One new feasible architecture: up to `tries` proposals of make(), then the last one repaired, then mutants of that;
- * in a small space (at most 10^6 choice vectors) then the next one in order. *ok = false when none was found;
- * x->scanned says that there is none left. */
+/* One new feasible architecture: up to `tries` proposals of make() (a few known ones do not count), then the last one
+ * repaired, then mutants of that, all of it up to three times; in a small space (at most 10^6 choice vectors) then the
+ * next one in order. *ok = false when none was found; x->scanned says that there is none left. */
 typedef void (*lt_explorer_make_fn)(void *arg, struct lt_rng *r, struct lt_arch *out);
 lt_status lt_explorer_new(struct lt_explorer *x, struct lt_rng *r, int tries, lt_explorer_make_fn make, void *arg,
                           struct lt_arch *out, bool *ok, struct lt_err *e);

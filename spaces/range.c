@@ -8,7 +8,7 @@
 #include "lathe/file.h"
 #include "spaces/costs.h"
 
-enum { MAX_STATES = 60000, MAX_FILLED = 40000, SAMPLES = 4000 };
+enum { MAX_STATES = 60000, MAX_FILLED = 40000, MAX_STEPS = 1 << 24, SAMPLES = 4000 };
 
 struct point { /* a state: genes still needed (others 0), the shapes carried, and what led here */
     struct lt_arch a;
@@ -26,6 +26,7 @@ struct walk {
     struct lt_space_costs *costs;
     int first[LT_MAX_GENES], last[LT_MAX_GENES]; /* segments that need the gene; first = n_segments: none */
     struct layer now, next;
+    int steps; /* choices of genes tried: many of them may lead to few states */
     bool too_many;
     struct lt_err *e;
 };
@@ -153,7 +154,7 @@ static lt_status through(struct walk *w, int seg, const struct point *from) {
     for (int i = 0; i < w->s->n_genes; i++) {
         if (w->last[i] <= seg) p.a.g[i] = 0;
     }
-    if (w->next.n > MAX_STATES || lt_costs_filled(w->costs) > MAX_FILLED) w->too_many = true;
+    if (++w->steps > MAX_STEPS || w->next.n > MAX_STATES || lt_costs_filled(w->costs) > MAX_FILLED) w->too_many = true;
     return w->too_many ? LT_OK : put(w, &w->next, &p);
 }
 
@@ -182,7 +183,8 @@ static lt_status exact(struct walk *w, struct lt_space_range *out) {
         /* A gene that decides on another but that no segment needs itself is known from the start. */
         if (w->last[i] < 0) w->too_many = true;
     }
-    if (w->too_many || (st = put(w, &w->now, &start))) return w->too_many ? LT_OK : st;
+    if (w->too_many) return LT_OK;
+    if ((st = put(w, &w->now, &start))) return st;
     for (int seg = 0; seg < w->s->n_segments && !w->too_many; seg++) {
         struct layer swap;
 
@@ -245,7 +247,7 @@ static lt_status sampled(const struct lt_space *s, struct lt_space_costs *costs,
 lt_status lt_space_attainable(const struct lt_space *s, struct lt_space_range *out, struct lt_err *e) {
     struct walk *w = lt_calloc(1, sizeof(*w));
     struct lt_space_range r = {.exact = false};
-    lt_status st = LT_OK;
+    lt_status st;
 
     if (!w) return lt_fail(e, LT_ENOMEM, "range of a space: out of memory");
     w->s = s;

@@ -114,14 +114,23 @@ static void judge(struct verdict *v, uint64_t seed) {
     v->exceeds = v->better || (v->repeats > 1 && v->hi < 0);
 }
 
+static void put_best(struct lt_buf *b, double v, const char *unit) {
+    if (isnan(v))
+        lt_buf_puts(b, "none within the limits");
+    else
+        lt_buf_printf(b, "%.4g%s%s", v, *unit ? " " : "", unit);
+}
+
 static void say(const struct verdict *v, const struct lt_goal *goal, const char *searcher, struct lt_buf *b) {
     const char *name = lt_score_name(goal->names, goal->objective[0].score),
                *unit = lt_score_unit(goal->names, goal->objective[0].score);
     double sign = goal->objective[0].maximize ? 1 : -1, times = strcmp(unit, "fraction") ? 1 : 100;
     if (times > 1) unit = "%";
-    lt_buf_printf(b, "%s against random search, %d evaluations each: best %s %.4g%s%s against %.4g%s%s; ", searcher,
-                  v->n, name, times * sign * v->best[0][0], *unit ? " " : "", unit, times * sign * v->best[1][0],
-                  *unit ? " " : "", unit);
+    lt_buf_printf(b, "%s against random search, %d evaluations each: best %s ", searcher, v->n, name);
+    put_best(b, times * sign * v->best[0][0], unit);
+    lt_buf_puts(b, " against ");
+    put_best(b, times * sign * v->best[1][0], unit);
+    lt_buf_puts(b, "; ");
     if (v->repeats > 1)
         lt_buf_printf(b,
                       "over %d seeds the best is better by %.4g on average, %.0f %% interval [%.4g, %.4g] (paired by "

@@ -40,7 +40,7 @@ struct lt_engine_job {
 };
 struct lt_engine_result {
     int told, failed, replayed; /* evaluations told in all; of these failed; of these answered by the journal */
-    double master_s;            /* processor time of rank 0's own part, evaluations apart */
+    double master_s; /* processor time of rank 0's own part; evaluations apart, unless rank 0 makes them all */
 };
 /* Collective, the result is the same on all ranks (master_s apart). LT_EINTR: stopped, everything finished is in the
  * journal. */

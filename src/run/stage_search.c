@@ -94,17 +94,16 @@ static void archive_release(struct archive *a) {
     lt_free(a->c);
 }
 
-static lt_status put_front(const struct lt_run *r, const struct lt_goal *goal, struct archive *a, struct lt_jw *w,
-                           struct lt_err *e) {
+/* Returns how many it has. */
+static int put_front(const struct lt_run *r, const struct lt_goal *goal, struct archive *a, struct lt_jw *w) {
     struct lt_goal shown;
     lt_front_goal(r, goal, &shown);
     int n = lt_pareto_front(&shown, a->sc, a->n, a->front);
-    if (!n) return infeasible(goal, a->c, a->n, e);
     lt_jw_key(w, "front");
     lt_jw_arr(w);
     for (int i = 0; i < n; i++) lt_jw_str(w, a->c[a->front[i]].text);
     lt_jw_arr_end(w);
-    return LT_OK;
+    return n;
 }
 
 /* The best of the archive by the first objective, the others deciding between equals; the first asked among those. */
@@ -142,6 +141,27 @@ static int loosest(const struct lt_run *r) {
     return best;
 }
 
+/* One answer a limit; a limit that nothing meets does not take the others' away. */
+static void put_answers(const struct lt_run *r, struct archive *a, struct lt_jw *w) {
+    struct lt_goal goal;
+    struct lt_err why;
+    char key[LT_GOAL_KEY_BYTES];
+    lt_jw_key(w, "answers");
+    lt_jw_arr(w);
+    for (int k = 0; k < lt_run_n_goals(r); k++) {
+        lt_run_goal(r, k, &goal, key);
+        lt_jw_obj(w);
+        lt_jw_kstr(w, "goal", key);
+        lt_jw_kstr(w, "best", best_of(&goal, a));
+        if (!put_front(r, &goal, a, w)) {
+            infeasible(&goal, a->c, a->n, &why);
+            lt_ui_say(r->ui, LT_UI_WARN, "%s", why.msg);
+        }
+        lt_jw_obj_end(w);
+    }
+    lt_jw_arr_end(w);
+}
+
 /* One record for everything found: of a sweep, one answer a limit out of one archive. */
 static lt_status write_search(struct lt_run *r, int told, struct lt_buf *b, struct lt_err *e) {
     struct archive a = {0};
@@ -153,22 +173,10 @@ static lt_status write_search(struct lt_run *r, int told, struct lt_buf *b, stru
     lt_jw_kstr(&w, "searcher", lt_yaml_get(r->x->search, "name")->text);
     lt_jw_kint(&w, "evaluations", told);
     lt_run_goal(r, loosest(r), &goal, key);
-    if (!s) s = put_front(r, &goal, &a, &w, e);
+    if (!s && !put_front(r, &goal, &a, &w)) s = infeasible(&goal, a.c, a.n, e);
     lt_run_goal(r, 0, &goal, key);
     if (!s && !r->x->evaluator->ops->trains) lt_jw_kstr(&w, "best", best_of(&goal, &a));
-    if (!s && r->x->sweep.n) {
-        lt_jw_key(&w, "answers");
-        lt_jw_arr(&w);
-        for (int k = 0; k < lt_run_n_goals(r) && !s; k++) {
-            lt_run_goal(r, k, &goal, key);
-            lt_jw_obj(&w);
-            lt_jw_kstr(&w, "goal", key);
-            lt_jw_kstr(&w, "best", best_of(&goal, &a));
-            s = put_front(r, &goal, &a, &w, e);
-            lt_jw_obj_end(&w);
-        }
-        lt_jw_arr_end(&w);
-    }
+    if (!s && r->x->sweep.n) put_answers(r, &a, &w);
     lt_record_end(&w);
     archive_release(&a);
     return s;

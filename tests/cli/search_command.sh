@@ -194,6 +194,10 @@ for limit in 2 4 6; do
 done
 [ "$(grep -c '"type":"baseline"' sweep/evaluations.jsonl)" -eq 3 ] && grep -q 'exceeds the noise\|not exceed the noise' out
 ok $? "and a comparison each" out
+code 0 "a sweep with a limit that nothing evaluated meets" run partly --set 'constraints={accuracy: {min: [0.2, 0.9999]}}' --set search.samples=15 --set search.baseline=random
+says err "evaluated architectures meets accuracy >= 0.9999; nearest" "names it"
+grep -q '^  accuracy >= 0.2  *[0-9.]* %' out && grep -q '^  accuracy >= 0.9999 .*none found' out
+ok $? "and answers the others" out
 code 0 "several comparisons" run repeats --set search.samples=20 --set search.baseline=random --set search.repeats=4
 says out "over 4 seeds" "are judged over the seeds"
 finish

@@ -10,6 +10,7 @@
 #include "lathe/stats.h"
 #include "predictors/help_net.h"
 #include "predictors/nn.h"
+#include "predictors/predictor_priv.h"
 #include "predictors/nn_space.h"
 #include "tests/tap.h"
 
@@ -253,6 +254,60 @@ static void learns(void) {
     lt_help_net_free(n);
 }
 
+static void references(const char *name) {
+    struct lt_arch a[LT_PUBLISHED_REFERENCES + 1];
+    struct lt_space *space = load(name);
+    int n, same = 0;
+
+    if (!space) return;
+    n = lt_published_references(space, a, LT_PUBLISHED_REFERENCES + 1);
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < i; k++) same += lt_arch_equal(&a[i], &a[k]);
+    lt_ok(n == LT_PUBLISHED_REFERENCES && !same, "%s: %d published references, all different", name, n);
+    lt_space_free(space);
+}
+
+/* HELP's references are measured on the training devices even where the rows for training lack them; an evaluation
+ * must not judge on them then. */
+static void references_are_seen(void) {
+    enum { N = 60, DEVICES = 2 };
+    const char cfg_text[] = "{name: help, episodes: 2, hidden: 8, query: 8, tasks: 2}";
+    struct lt_space *space = load("fbnet");
+    struct lt_predictor *p = NULL;
+    struct lt_yaml *cfg = NULL;
+    struct lt_err e = {0};
+    struct lt_arch a[N];
+    double y[DEVICES][N];
+    struct lt_latency_device device[DEVICES] = {{.name = "x", .latency_s = y[0]}, {.name = "y", .latency_s = y[1]}};
+    int row[N], which[DEVICES] = {0, 1}, n_seen = 0, n_ref, found = 0;
+
+    if (!space) return;
+    n_ref = lt_published_references(space, a, N);
+    for (int i = 0; i < N; i++) {
+        struct lt_rng r;
+        double sum = 10;
+        lt_rng_at(&r, 1, LT_RNG_TEST, 0, (uint64_t)i);
+        if (i >= n_ref) lt_space_sample(space, &r, &a[i]);
+        for (int g = 0; g < a[i].n; g++) sum += a[i].g[g] * (1 + g % 3);
+        for (int d = 0; d < DEVICES; d++) y[d][i] = 1e-4 * (d + 1) * (sum + (d ? a[i].g[0] : 0));
+        row[i] = n_ref + i; /* the rows after the references */
+    }
+    struct lt_latency_set set = {
+        .space = space, .dir = "set", .n = N, .arch = a, .n_devices = DEVICES, .device = device};
+    struct lt_meta m = {&set, which, DEVICES, row, N - n_ref, NULL};
+    lt_ok(!lt_yaml_parse("cfg", cfg_text, strlen(cfg_text), &cfg, &e) && !lt_predictor_open(cfg, space, 1, &p, &e) &&
+              !lt_predictor_meta_fit(p, &m, &e),
+          "help learns with published references beside its rows: %s", e.msg);
+    const uint64_t *seen = p ? lt_predictor_seen(p, &n_seen) : NULL;
+    for (int k = 0; k < n_ref; k++)
+        for (int i = 0; i < n_seen; i++) found += seen[i] == lt_arch_hash(space, &a[k]);
+    lt_ok(found == n_ref && n_seen == N, "%d references of %d count as seen, %d architectures in all", found, n_ref,
+          n_seen);
+    lt_predictor_close(p);
+    lt_yaml_free(cfg);
+    lt_space_free(space);
+}
+
 int main(void) {
     lt_note("seed %d", SEED);
     cell();
@@ -261,6 +316,10 @@ int main(void) {
     correlation();
     forward();
     learns();
+    references("nasbench201");
+    references("fbnet");
+    references("ofa-mobilenetv3");
+    references_are_seen();
     lt_ok(lt_mem_live() == 0, "nothing leaks");
     return lt_done();
 }
