@@ -281,7 +281,7 @@ lt_status cell_parse(const struct lt_space *s, const void *body, struct lt_curso
     return st;
 }
 
-/* ---- text cells of latency tables: a kind's name, or "genotype" ---- */
+/* ---- text cells of latency tables: the choices of one kind of cell, by its name ---- */
 
 static const struct cell_kind *text_kind(const struct lt_space *s, const struct cell_space *c, const char *name,
                                          struct lt_err *e) {

@@ -100,6 +100,7 @@ static lt_status read_edge(const struct cell_space *c, const struct lt_yaml *map
 static lt_status read_edges(const struct cell_space *c, const struct lt_yaml *map, const int *choice, int n_choice,
                             struct cell_kind *k, struct lt_err *e) {
     const struct lt_yaml *list = lt_yaml_get(map, "edges");
+    int all = 0;
     lt_status s;
 
     if (list) {
@@ -117,6 +118,10 @@ static lt_status read_edges(const struct cell_space *c, const struct lt_yaml *ma
         }
         return LT_OK;
     }
+    for (int to = k->n_inputs; to < k->n_nodes; to++) all += to;
+    if (all > CELL_MAX_EDGES)
+        return lt_yaml_fail(e, map, "%d edges between all nodes, at most %d are possible; list them as 'edges'", all,
+                            CELL_MAX_EDGES);
     for (int to = k->n_inputs; to < k->n_nodes; to++) {
         for (int from = 0; from < to; from++) {
             struct cell_edge *edge = &k->edge[k->n_edges++];

@@ -8,7 +8,7 @@
 #include "lathe/file.h"
 #include "spaces/costs.h"
 
-enum { MAX_STATES = 60000, MAX_FILLED = 40000, MAX_STEPS = 1 << 24, SAMPLES = 4000 };
+enum { MAX_STATES = 60000, MAX_FILLED = 40000, MAX_STEPS = 1 << 22, SAMPLES = 4000 };
 
 struct point { /* a state: genes still needed (others 0), the shapes carried, and what led here */
     struct lt_arch a;

@@ -149,6 +149,8 @@ int lt_space_input_channels(const struct lt_space *s) { return s->in_channels; }
 int lt_space_resolution(const struct lt_space *s, const struct lt_arch *a) {
     return (int)lt_choice_value(s, &s->resolution, a);
 }
+bool lt_space_takes_tokens(const struct lt_space *s) { return s->tokens > 0; }
+
 int lt_space_max_resolution(const struct lt_space *s) {
     return s->resolution.expr ? lt_space_resolution(s, &s->largest) : (int)lt_choice_max(&s->resolution);
 }

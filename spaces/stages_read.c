@@ -24,12 +24,15 @@ lt_status lt_stage_each(const struct lt_yaml *n, int b, int n_blocks, const stru
 static lt_status check_keys(const struct lt_yaml *map, const struct lt_cand *cand, int n, bool is_stem, bool is_first,
                             struct lt_err *e) {
     static const char *const common[] = {"block", "channels", "stride", "name", "depth", "when", "first", "tap"};
-    const char *known[LT_MAX_CANDS * LT_MAX_FIELDS + 8] = {NULL};
+    const char *known[8 + LT_MAX_CANDS * LT_MAX_FIELDS + 1] = {NULL};
     int k = 0;
 
     for (int i = 0; !is_first && i < (is_stem ? 3 : 8); i++) known[k++] = common[i];
     for (int c = 0; c < n; c++) {
-        for (const struct lt_block_field *f = cand[c].ops->fields; f->key; f++) known[k++] = f->key;
+        bool again = false; /* each kind's keys once */
+
+        for (int j = 0; j < c; j++) again = again || cand[j].ops == cand[c].ops;
+        for (const struct lt_block_field *f = cand[c].ops->fields; f->key && !again; f++) known[k++] = f->key;
     }
     return lt_yaml_known(map, known, e);
 }

@@ -140,6 +140,17 @@ static bool same_choices(const struct lt_gene *a, const struct lt_gene *b) {
     return true;
 }
 
+/* Does the choice `by` decide whether `gene` exists? */
+static bool decides(const struct lt_space *s, int by, int gene) {
+    int n;
+    const struct lt_cond *cond = lt_gene_conds(s, gene, &n);
+
+    for (int k = 0; k < n; k++) {
+        if (cond[k].gene == by) return true;
+    }
+    return false;
+}
+
 static lt_status read_mean(struct lt_space *s, const struct lt_yaml *map, struct lt_column *c, struct lt_err *e) {
     const struct lt_yaml *n = lt_yaml_get(map, "mean");
     struct pattern genes;
@@ -156,6 +167,11 @@ static lt_status read_mean(struct lt_space *s, const struct lt_yaml *map, struct
         if ((st = find_gene(s, n, name, &gene[c->n_genes], e))) return st;
         if (!same_choices(&s->gene[gene[0]], &s->gene[gene[c->n_genes]]))
             return lt_yaml_fail(e, n, "'%s' has other choices than '%s'", name, s->gene[gene[0]].name);
+        for (int i = 0; i < c->n_genes; i++) {
+            if (decides(s, gene[c->n_genes], gene[i]) || decides(s, gene[i], gene[c->n_genes]))
+                return lt_yaml_fail(e, n, "'%s' and '%s' have no mean: one decides whether the other exists",
+                                    s->gene[gene[i]].name, name);
+        }
     }
     return LT_OK;
 }

@@ -16,7 +16,7 @@ const struct cli_command cli_commands[] = {
     {"search", "EXPERIMENT [options]", "a run up to its search", true, cmd_search},
     {"quantize", "EXPERIMENT [options]", "a run up to its quantization", true, cmd_quantize},
     {"deploy", "EXPERIMENT [options]", "a run up to its deployment", true, cmd_deploy},
-    {"space", "list|show|count|sample|export|check ...", "search spaces: what is in them, samples, drawings, ONNX files", false, cmd_space},
+    {"space", "list|show|count|sample|export|schema|check ...", "search spaces: what is in them, samples, drawings, ONNX files", false, cmd_space},
     {"device", "list|show [NAME]", "devices that can be measured", false, cmd_device},
     {"measure", "SPACE [ARCH...] [options]", "a latency data set of architectures on a device", false, cmd_measure},
     {"predictor", "train|propose|adapt|predict|eval [MODEL] [options]",

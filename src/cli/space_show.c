@@ -188,8 +188,10 @@ static void genes_json(struct space_job *j) {
 static void genes_text(struct space_job *j) {
     lt_buf_printf(&j->out, "space %s: ", lt_space_name(j->sp));
     lt_space_size_text(j->sp, &j->out);
-    lt_buf_printf(&j->out, " networks, %d classes, %d channels, up to %d pixels\n", lt_space_classes(j->sp),
-                  lt_space_input_channels(j->sp), lt_space_max_resolution(j->sp));
+    lt_buf_printf(&j->out, " networks, %d classes, ", lt_space_classes(j->sp));
+    if (!lt_space_takes_tokens(j->sp)) lt_buf_printf(&j->out, "%d channels, ", lt_space_input_channels(j->sp));
+    lt_buf_printf(&j->out, "up to %d %s\n", lt_space_max_resolution(j->sp),
+                  lt_space_takes_tokens(j->sp) ? "tokens" : "pixels a side");
     for (int i = 0; i < lt_space_n_genes(j->sp); i++) {
         const struct lt_gene *g = lt_space_gene(j->sp, i);
         lt_buf_printf(&j->out, "  %-20s", g->name);

@@ -39,7 +39,8 @@ void lt_space_size_text(const struct lt_space *s, struct lt_buf *out);
 int lt_space_classes(const struct lt_space *s);
 int lt_space_input_channels(const struct lt_space *s);
 int lt_space_resolution(const struct lt_space *s, const struct lt_arch *a);
-int lt_space_max_resolution(const struct lt_space *s);
+int lt_space_max_resolution(const struct lt_space *s); /* of a space of tokens, the longest input */
+bool lt_space_takes_tokens(const struct lt_space *s);  /* the input is token numbers, not an image */
 
 void lt_space_largest(const struct lt_space *s, struct lt_arch *out);
 void lt_space_smallest(const struct lt_space *s, struct lt_arch *out);

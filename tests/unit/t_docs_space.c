@@ -1,7 +1,8 @@
 /*
  * docs/space-language.md: every YAML example is read, its extremes and 20 random networks expand and come back from
  * their strings; the refused ones are refused with the words that the page says. Examples without `schema` stand for
- * parts of a file. docs/formats/space.md: the fields of every kind of block, as their tables say.
+ * parts of a file. docs/formats/cells.md: its example in the same way. docs/formats/space.md: its example, and the
+ * fields of every kind of block, as their tables say.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -169,8 +170,15 @@ int main(void) {
         lt_ok(examples(page.data, false) > 15, "it has examples");
     }
     lt_buf_clear(&page);
+    snprintf(path, sizeof(path), "%s/docs/formats/cells.md", src ? src : ".");
+    if (lt_ok(!lt_file_read(path, 1 << 20, &page, &e), "the page of cells is there: %s", e.msg))
+        lt_ok(examples(page.data, false) == 1, "it has an example");
+    lt_buf_clear(&page);
     snprintf(path, sizeof(path), "%s/docs/formats/space.md", src ? src : ".");
-    if (lt_ok(!lt_file_read(path, 1 << 20, &page, &e), "the reference is there: %s", e.msg)) reference(page.data);
+    if (lt_ok(!lt_file_read(path, 1 << 20, &page, &e), "the reference is there: %s", e.msg)) {
+        reference(page.data);
+        lt_ok(examples(page.data, false) == 1, "it has an example");
+    }
     lt_buf_release(&page);
     snprintf(path, sizeof(path), "%s/example.yaml", dir);
     unlink(path);

@@ -14,6 +14,13 @@
 #define TEXT "schema: 1\nname: t\ninput: {tokens: 7}\nclasses: 4\n"
 #define ONE "stages:\n  - {name: s, block: conv, channels: 8, depth: [1, 2]}\n"
 
+/* As many kinds of blocks with as many keys as there can be. */
+#define KINDS(p)                                                                                                       \
+    "  " p "0: {block: transformer}\n  " p "1: {block: transformer}\n  " p "2: {block: transformer}\n  " p             \
+    "3: {block: transformer}\n  " p "4: {block: transformer}\n  " p "5: {block: transformer}\n  " p                    \
+    "6: {block: transformer}\n  " p "7: {block: transformer}\n"
+#define NAMES(p) p "0, " p "1, " p "2, " p "3, " p "4, " p "5, " p "6, " p "7"
+
 static const struct {
     const char *text, *place, *says;
 } bad[] = {
@@ -66,6 +73,16 @@ static const struct {
     {TOP ONE "head: [{op: conv, channels: 8}, {op: clasifier}]\n", "7:38", "did you mean 'classifier'"},
     {TOP ONE "head: [{op: conv, channels: 8, kernel: 2}, {op: pool}, {op: classifier}]\n", "7:40", "odd"},
     {TOP ONE "table: [{column: d, gene: s.dept}]\n", "7:27", "did you mean 's.depth'"},
+    {TOP "cells:\n  operations: {skip: [], act: [relu]}\n  choices: [skip, act]\n  kinds:\n"
+         "    - {name: k, inputs: 2, nodes: 10, output: last}\n  stack:\n"
+         "    - {name: a, cell: k, channels: 3}\n",
+     "9:7", "65 edges between all nodes, at most 64"},
+    {TEXT "blocks:\n" KINDS("a") KINDS("b") KINDS("c") KINDS("d") "stages:\n  - {name: s, block: [" NAMES(
+         "a") ", " NAMES("b") ", " NAMES("c") ", " NAMES("d") "], channels: 8, depth: 1, zzz: 1}\n",
+     "39:175", "'zzz'"},
+    {TOP "choices:\n  c0: [1, 2]\n  c1: {choice: [1, 2], when: {c0: 2}, else: 1}\nstages:\n"
+         "  - {name: s, block: conv, channels: 8 * c0 * c1, depth: 1}\ntable: [{column: m, mean: 'c{0..1}'}]\n",
+     "10:27", "one decides whether the other exists"},
     {TOP ONE "networks: [{name: n, arch: 't:s:d3', macs: 1, source: x}]\n", "7:28", "column 5"},
     {TOP ONE "networks: [{name: n, arch: 't:s:d2', macs: many, source: x}]\n", "7:44", "no count"},
     {TOP ONE "include: nowhere.yaml\n", "7:10", "cannot be read"},

@@ -193,6 +193,31 @@ static void infeasible(void) {
     lt_space_free(s);
 }
 
+/* Billions of combinations for a stage that is not there, all of one state: given up in time, and sampled. */
+static void many_steps(void) {
+    struct lt_buf text = LT_BUF_INIT;
+    struct lt_space *s;
+    struct lt_space_range r;
+    struct lt_err e = {0};
+
+    lt_buf_puts(&text, TOP "choices:\n  m: [a, b]\n  x: [1");
+    for (int i = 2; i <= 32; i++) lt_buf_printf(&text, ", %d", i);
+    lt_buf_puts(&text, "]\n  q: [0.004");
+    for (int i = 2; i <= 240; i++) lt_buf_printf(&text, ", %.3f", i * 0.004);
+    lt_buf_puts(&text, "]\n  c: [8");
+    for (int i = 2; i <= 240; i++) lt_buf_printf(&text, ", %d", 8 * i);
+    lt_buf_puts(&text, "]\n  d: [0");
+    for (int i = 1; i <= 240; i++) lt_buf_printf(&text, ", %d", i);
+    lt_buf_puts(&text, "]\nstages:\n  - {name: a, block: conv, channels: 8, depth: 1, stride: 2, kernel: [1, 3]}\n"
+                       "  - {name: b, block: mbconv, channels: c, depth: 1, expand: x, se: q, se_divisor: d, "
+                       "when: {m: b}}\n");
+    s = read_space(text.data);
+    if (s && lt_ok(!lt_space_attainable(s, &r, &e) && !r.exact, "billions of combinations: sampled %s", e.msg))
+        lt_ok(r.min[LT_MEASURE_MACS] < r.max[LT_MEASURE_MACS], "and it has a range");
+    lt_space_free(s);
+    lt_buf_release(&text);
+}
+
 int main(void) {
     int64_t live = lt_mem_live();
 
@@ -201,6 +226,7 @@ int main(void) {
         uniform(i);
     }
     infeasible();
+    many_steps();
     each_shipped_space(towards);
     lt_ok(lt_mem_live() == live, "nothing leaks");
     return lt_done();
