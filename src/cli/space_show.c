@@ -138,8 +138,9 @@ static void network_text(struct space_job *j, const struct lt_graph *g, const ch
                   (double)cost.peak_act_bytes / 1e3, g->n_nodes, g->name);
     for (int i = first; j->convention && i <= last; i++) {
         lt_graph_cost_as(g, i, &cost);
-        lt_buf_printf(b, "  %-14s %15lld MACs %13lld parameters   %s\n", lt_cost_convention_at(i)->name,
-                      (long long)cost.macs, (long long)cost.params, lt_cost_convention_at(i)->about);
+        const struct lt_cost_convention *c = lt_cost_convention_at(i);
+        lt_buf_printf(b, "  %-14s %15lld %-5s %13lld parameters   %s\n", c->name, (long long)cost.macs,
+                      strcmp(c->name, "flops") ? "MACs" : "FLOPs", (long long)cost.params, c->about);
     }
 }
 
