@@ -203,8 +203,8 @@ static void round_trip(void) {
         "{}\n",
         "a: {}\nb: []\nc: ''\nd: ~\ne: 'null'\nf: '~'\ng:\n",
         "a: '- x'\nb: '# no comment'\nc: 'k: v'\nd: ' lead'\ne: 'trail '\nf: -5\ng: -x\nh: '?'\n",
-        "t: \"tab\\there, newline\\nhere, quote \\\" backslash \\\\ bell \\a del \\x7f nel \\N ls \\L nbsp \\_ bom "
-        "\\uFEFF smile \\U0001F600\"\n",
+        ("t: \"tab\\there, newline\\nhere, quote \\\" backslash \\\\ bell \\a del \\x7f nel \\N ls \\L nbsp \\_ bom "
+         "\\uFEFF smile \\U0001F600\"\n"),
         "lit: |\n  two\n  lines\nfold: >\n  folded\n  text\n",
         "\"odd: key\": 1\n'': 2\n'# x': 3\n\"l\\n2\": 4\n",
         "p: 5%\nat: '@x'\nu: gr\xc3\xbc\xc3\x9f\ndots: '...'\neq: '='\nurl: http://x/y#z\n",
