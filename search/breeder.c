@@ -183,3 +183,14 @@ int lt_breeder_budget(const void *self) {
 
     return (int)(all < INT_MAX ? all : INT_MAX);
 }
+
+void lt_breeder_mate(const struct lt_breeder *b, struct lt_rng *r, lt_breeder_parent_fn parent, double crossover,
+                     double mutations, struct lt_arch *out) {
+    const struct lt_space *space = b->x.env->space;
+    const struct lt_arch *mother = parent(b, r);
+    double p = mutations / lt_space_n_genes(space);
+
+    *out = *mother;
+    if (lt_rng_u01(r) < crossover) lt_space_crossover(space, r, mother, parent(b, r), out);
+    lt_space_mutate(space, r, p < 1 ? p : 1, out);
+}

@@ -42,6 +42,12 @@ lt_status lt_breeder_ask(void *self, int n, struct lt_arch *out, int *n_out, str
 lt_status lt_breeder_tell(void *self, const struct lt_arch *a, const struct lt_scores *s, int n, struct lt_err *e);
 int lt_breeder_budget(const void *self);
 
+/* A child as both NSGAs make it: a copy of one parent, with probability `crossover` crossed with another, then
+ * `mutations` of its choices drawn again on average. `parent` draws one of b->pool[0..n_parents). */
+typedef const struct lt_arch *(*lt_breeder_parent_fn)(const struct lt_breeder *b, struct lt_rng *r);
+void lt_breeder_mate(const struct lt_breeder *b, struct lt_rng *r, lt_breeder_parent_fn parent, double crossover,
+                     double mutations, struct lt_arch *out);
+
 /* Sorts by rank, then by falling crowding, then by hash. */
 void lt_members_sort(struct lt_member *m, int n);
 /* Ranks of all; unusable members are dropped. Returns through *n. */

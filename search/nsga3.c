@@ -131,17 +131,9 @@ static const struct lt_arch *parent(const struct lt_breeder *b, struct lt_rng *r
 
 static void child(struct lt_breeder *b, struct lt_rng *r, int item, struct lt_arch *out) {
     const struct config *cfg = b->cfg;
-    const struct lt_space *space = b->x.env->space;
-    const struct lt_arch *mother = parent(b, r), *father;
-    double p = cfg->mutation / lt_space_n_genes(space);
 
     (void)item;
-    *out = *mother;
-    if (lt_rng_u01(r) < cfg->crossover) {
-        father = parent(b, r);
-        lt_space_crossover(space, r, mother, father, out);
-    }
-    lt_space_mutate(space, r, p < 1 ? p : 1, out);
+    lt_breeder_mate(b, r, parent, cfg->crossover, cfg->mutation, out);
 }
 
 static const struct lt_breeder_ops breeder = {"nsga3", survive, child};

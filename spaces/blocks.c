@@ -28,3 +28,12 @@ const char *lt_block_name(char buf[LT_NODE_NAME], const struct lt_block *b, cons
     snprintf(buf, LT_NODE_NAME, "%s.%s", b->prefix, suffix);
     return buf;
 }
+
+int lt_block_conv_bn(struct lt_graph *g, const struct lt_block *b, const char *suffix, const char *bn, int x, int out,
+                     int kernel, int stride) {
+    char name[LT_NODE_NAME];
+
+    x = lt_graph_conv(g, lt_block_name(name, b, suffix), x,
+                      &(struct lt_conv_attr){.out = out, .kernel = kernel, .stride = stride, .groups = 1});
+    return lt_graph_bn(g, lt_block_name(name, b, bn), x);
+}

@@ -65,4 +65,8 @@ int lt_make_divisible(double v, int divisor);
  */
 #define LT_NODE_NAME 128
 const char *lt_block_name(char buf[LT_NODE_NAME], const struct lt_block *b, const char *suffix);
+
+/* Dense convolution without bias, called `suffix`, and its batch norm, called `bn`. */
+int lt_block_conv_bn(struct lt_graph *g, const struct lt_block *b, const char *suffix, const char *bn, int x, int out,
+                     int kernel, int stride);
 #endif

@@ -35,15 +35,6 @@ static const struct lt_block_field fields[] = {
     {.key = NULL},
 };
 
-static int conv_bn(struct lt_graph *g, const struct lt_block *b, const char *suffix, const char *bn, int x, int out,
-                   int kernel, int stride) {
-    char name[LT_NODE_NAME];
-
-    x = lt_graph_conv(g, lt_block_name(name, b, suffix), x,
-                      &(struct lt_conv_attr){.out = out, .kernel = kernel, .stride = stride, .groups = 1});
-    return lt_graph_bn(g, lt_block_name(name, b, bn), x);
-}
-
 static int shortcut(struct lt_graph *g, const struct lt_block *b) {
     char name[LT_NODE_NAME];
     int x = b->in, stride = b->stride;
@@ -56,7 +47,7 @@ static int shortcut(struct lt_graph *g, const struct lt_block *b) {
         x = lt_graph_pool(g, lt_block_name(name, b, "short_pool"), x, LT_POOL_AVG, stride, stride, pad);
         stride = 1;
     }
-    return conv_bn(g, b, "short", "short_bn", x, b->out_channels, 1, stride);
+    return lt_block_conv_bn(g, b, "short", "short_bn", x, b->out_channels, 1, stride);
 }
 
 /* x [1,in,H,W] -> [1,out,H/stride,W/stride] */
@@ -65,11 +56,11 @@ static int build(struct lt_graph *g, const struct lt_block *b) {
     enum lt_act act = (enum lt_act)b->v[ACT];
     int inner = lt_make_divisible(b->out_channels * b->v[EXPAND], b->divisor), x;
 
-    x = conv_bn(g, b, "reduce", "reduce_bn", b->in, inner, 1, 1);
+    x = lt_block_conv_bn(g, b, "reduce", "reduce_bn", b->in, inner, 1, 1);
     x = lt_graph_act(g, lt_block_name(name, b, "reduce_act"), x, act);
-    x = conv_bn(g, b, "conv", "conv_bn", x, inner, (int)b->v[KERNEL], b->stride);
+    x = lt_block_conv_bn(g, b, "conv", "conv_bn", x, inner, (int)b->v[KERNEL], b->stride);
     x = lt_graph_act(g, lt_block_name(name, b, "conv_act"), x, act);
-    x = conv_bn(g, b, "expand", "expand_bn", x, b->out_channels, 1, 1);
+    x = lt_block_conv_bn(g, b, "expand", "expand_bn", x, b->out_channels, 1, 1);
     x = lt_graph_add(g, lt_block_name(name, b, "add"), shortcut(g, b), x);
     return lt_graph_act(g, lt_block_name(name, b, "act"), x, act);
 }

@@ -37,16 +37,11 @@ static const struct lt_block_field fields[] = {
 /* x [1,in,H,W] -> [1,out,H/stride,W/stride] */
 static int build(struct lt_graph *g, const struct lt_block *b) {
     char name[LT_NODE_NAME];
-    int hidden = lt_make_divisible(b->in_channels * b->v[EXPAND], b->divisor), x;
+    int hidden = lt_make_divisible(b->in_channels * b->v[EXPAND], b->divisor);
+    int x = lt_block_conv_bn(g, b, "fused", "fused_bn", b->in, hidden, (int)b->v[KERNEL], b->stride);
 
-    x = lt_graph_conv(
-        g, lt_block_name(name, b, "fused"), b->in,
-        &(struct lt_conv_attr){.out = hidden, .kernel = (int)b->v[KERNEL], .stride = b->stride, .groups = 1});
-    x = lt_graph_bn(g, lt_block_name(name, b, "fused_bn"), x);
     x = lt_graph_act(g, lt_block_name(name, b, "fused_act"), x, (enum lt_act)b->v[ACT]);
-    x = lt_graph_conv(g, lt_block_name(name, b, "project"), x,
-                      &(struct lt_conv_attr){.out = b->out_channels, .kernel = 1, .stride = 1, .groups = 1});
-    x = lt_graph_bn(g, lt_block_name(name, b, "project_bn"), x);
+    x = lt_block_conv_bn(g, b, "project", "project_bn", x, b->out_channels, 1, 1);
     if (b->stride == 1 && b->in_channels == b->out_channels && b->v[SKIP] > 0)
         x = lt_graph_add(g, lt_block_name(name, b, "add"), b->in, x);
     return x;

@@ -16,9 +16,7 @@ static int build(struct lt_graph *g, const struct lt_block *b) {
     int x = b->in;
 
     if (b->stride == 1 && b->in_channels == b->out_channels) return x;
-    x = lt_graph_conv(g, lt_block_name(name, b, "skip"), x,
-                      &(struct lt_conv_attr){.out = b->out_channels, .kernel = 1, .stride = b->stride, .groups = 1});
-    x = lt_graph_bn(g, lt_block_name(name, b, "skip_bn"), x);
+    x = lt_block_conv_bn(g, b, "skip", "skip_bn", x, b->out_channels, 1, b->stride);
     return lt_graph_act(g, lt_block_name(name, b, "skip_act"), x, (enum lt_act)b->v[ACT]);
 }
 

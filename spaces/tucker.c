@@ -41,27 +41,18 @@ static const struct lt_block_field fields[] = {
     {.key = NULL},
 };
 
-static int conv_bn(struct lt_graph *g, const struct lt_block *b, const char *suffix, const char *bn, int x, int out,
-                   int kernel, int stride) {
-    char name[LT_NODE_NAME];
-
-    x = lt_graph_conv(g, lt_block_name(name, b, suffix), x,
-                      &(struct lt_conv_attr){.out = out, .kernel = kernel, .stride = stride, .groups = 1});
-    return lt_graph_bn(g, lt_block_name(name, b, bn), x);
-}
-
 /* x [1,in,H,W] -> [1,out,H/stride,W/stride] */
 static int build(struct lt_graph *g, const struct lt_block *b) {
     char name[LT_NODE_NAME];
     enum lt_act act = (enum lt_act)b->v[ACT];
     int in_rank = lt_make_divisible(b->in_channels * b->v[IN_RATE], b->divisor);
     int out_rank = lt_make_divisible(b->out_channels * b->v[OUT_RATE], b->divisor);
-    int x = conv_bn(g, b, "compress", "compress_bn", b->in, in_rank, 1, 1);
+    int x = lt_block_conv_bn(g, b, "compress", "compress_bn", b->in, in_rank, 1, 1);
 
     x = lt_graph_act(g, lt_block_name(name, b, "compress_act"), x, act);
-    x = conv_bn(g, b, "core", "core_bn", x, out_rank, (int)b->v[KERNEL], b->stride);
+    x = lt_block_conv_bn(g, b, "core", "core_bn", x, out_rank, (int)b->v[KERNEL], b->stride);
     x = lt_graph_act(g, lt_block_name(name, b, "core_act"), x, act);
-    x = conv_bn(g, b, "restore", "restore_bn", x, b->out_channels, 1, 1);
+    x = lt_block_conv_bn(g, b, "restore", "restore_bn", x, b->out_channels, 1, 1);
     if (b->stride == 1 && b->in_channels == b->out_channels && b->v[SKIP] > 0)
         x = lt_graph_add(g, lt_block_name(name, b, "add"), b->in, x);
     return x;
