@@ -1,4 +1,5 @@
 /* Room: predictors. */
+#include "lathe/stats.h"
 #include "predictors/fewshot_math.h"
 #include <math.h>
 #include <stdlib.h>
@@ -95,13 +96,8 @@ double lt_few_inverse(const double *l, double *inv, double *work, int n) {
     return log_det;
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 double lt_few_median(const double *x, int n, double *scratch) {
     memcpy(scratch, x, (size_t)n * sizeof(*x));
-    qsort(scratch, (size_t)n, sizeof(*x), by_value);
+    lt_sort_doubles(scratch, n);
     return 0.5 * (scratch[(n - 1) / 2] + scratch[n / 2]);
 }

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "lathe/stats.h"
 #include "lathe/mem.h"
 #include "lathe/ui.h"
 #include "predictors/help_priv.h"
@@ -56,12 +57,6 @@ struct training {
     struct lt_nn_adam adam;
 };
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 /* Rows come in an order that has nothing to do with latency. */
 static bool judges(const struct training *t, int row) {
     return row % JUDGED_EVERY == JUDGED_EVERY - 1 && row / JUDGED_EVERY < t->n_judged;
@@ -87,7 +82,7 @@ static lt_status prepare_device(struct training *t, int d, struct lt_err *e) {
     }
     for (int i = 0; i < t->m->n_rows; i++)
         if (l->latency_s[t->m->row[i]] > 0) sorted[n++] = l->latency_s[t->m->row[i]];
-    qsort(sorted, (size_t)n, sizeof(*sorted), by_value);
+    lt_sort_doubles(sorted, n);
     lo = sorted[n / 10];
     hi = sorted[n - 1 - n / 10];
     lt_free(sorted);
@@ -229,7 +224,7 @@ static double judge(struct training *t, double *error) {
         for (int i = 0; i < k; i++) t->square[d] += pow(guess[i] - truth[i], 2) / k;
         rank += lt_nn_rank_correlation(guess, truth, k) / t->m->n_devices;
     }
-    qsort(t->square, (size_t)t->m->n_devices, sizeof(*t->square), by_value);
+    lt_sort_doubles(t->square, t->m->n_devices);
     *error = sqrt(t->square[t->m->n_devices / 2]);
     return rank;
 }

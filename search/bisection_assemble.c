@@ -1,6 +1,7 @@
 /* Searcher "bisection": networks put together from what each choice costs. Source in bisection.c. */
 #include <math.h>
 #include <stdlib.h>
+#include "lathe/stats.h"
 #include "lathe/mem.h"
 #include "search/bisection.h"
 
@@ -106,12 +107,6 @@ static lt_status spend(struct lt_bisection *s, struct lt_arch *a, struct lt_err 
     return LT_OK;
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 lt_status lt_bisection_propose(struct lt_bisection *s, struct lt_err *e) {
     double *loss = lt_malloc(((size_t)s->n_choices + 1) * sizeof(*loss)), v;
     int n = 1, lo = 0, hi, from = s->n, k;
@@ -124,7 +119,7 @@ lt_status lt_bisection_propose(struct lt_bisection *s, struct lt_err *e) {
     for (int i = 0; i < s->n_choices; i++) {
         if (isfinite(s->choice[i].loss)) loss[n++] = s->choice[i].loss;
     }
-    qsort(loss, (size_t)n, sizeof(*loss), by_value);
+    lt_sort_doubles(loss, n);
     for (hi = n - 1; lo < hi;) {
         int mid = (lo + hi) / 2;
         struct lt_arch a = assemble(s, loss[mid]);

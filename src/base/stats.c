@@ -28,12 +28,16 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+void lt_sort_doubles(double *x, int n) {
+    if (n > 0) qsort(x, (size_t)n, sizeof *x, ascending);
+}
+
 /* Sorted copy; LT_CHECKs memory: these arrays are small and callers have no error path to offer. */
 static double *sorted(const double *x, int n) {
     double *v = lt_malloc((size_t)(n > 0 ? n : 1) * sizeof *v);
     LT_CHECK(v != NULL);
     if (n > 0) memcpy(v, x, (size_t)n * sizeof *v);
-    qsort(v, (size_t)(n > 0 ? n : 0), sizeof *v, ascending);
+    lt_sort_doubles(v, n);
     return v;
 }
 

@@ -10,6 +10,7 @@ extern "C" {
 #endif
 double lt_mean(const double *x, int n);
 double lt_sd(const double *x, int n);                 /* standard deviation with n - 1; 0 for n < 2 */
+void lt_sort_doubles(double *x, int n);               /* ascending, in place; no NaN */
 double lt_median(const double *x, int n);             /* copies */
 double lt_quantile(const double *x, int n, double q); /* type 7 */
 /* Distribution-free interval of the median from order statistics (binomial, Clopper-Pearson style): the smallest
